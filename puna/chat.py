@@ -1,0 +1,124 @@
+"""The words that Puna's parts share: messages in, deltas out.
+
+Names follow OpenAI's chat API, so that a message read from a request is a
+message here.  Knows no model and no transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Role = Literal["system", "user", "assistant", "tool", "ipython"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One call that the assistant asks for; `arguments` is JSON text, as OpenAI has it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function that the assistant may call; `parameters` is a JSON schema."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a dialog."""
+
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A token's natural-log probability, with the likeliest alternatives."""
+
+    token_id: int
+    token: str
+    logprob: float
+    top: tuple[tuple[int, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one request took, in tokens, counted by the engine."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where one request's time went, in seconds."""
+
+    queued_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of one choice of an answer, in the order in which it was made."""
+
+    text: str = ""
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: FinishReason | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage | None = None
+    timings: Timings | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One finished choice."""
+
+    text: str
+    finish_reason: FinishReason
+    index: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """All choices of one request, with what they took."""
+
+    choices: tuple[Answer, ...]
+    usage: Usage
+    timings: Timings
+
+    @property
+    def text(self) -> str:
+        """The first choice's text."""
+        return self.choices[0].text
+
+
+class ChatModel(Protocol):
+    """What a model offers to whoever talks to it, here or on other machines."""
+
+    def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[Tool] = (), **params: Any
+    ) -> Iterator[Delta]:
+        """Yield the answer as it is made."""
+        ...

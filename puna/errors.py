@@ -1,0 +1,111 @@
+"""Every failure that Puna names.
+
+A message says what is wrong, where, and what to do about it.  `assert` is for
+our own mistakes; these are for what a user or a file can cause.
+
+    PunaError
+    ├── ModelFileError            a model file cannot be used
+    │   ├── MalformedFileError        its bytes break the format's rules
+    │   ├── UnsupportedTypeError      a tensor has a block type that Puna does not run
+    │   ├── UnsupportedModelError     it is not a Llama, or its tokenizer is unknown
+    │   └── MissingTensorError        a weight that the network needs is absent or misshapen
+    ├── ModelNotFoundError        no such model in the store, or no such file
+    ├── DownloadError             a pull did not finish; what was fetched is kept for resuming
+    │   ├── HashMismatchError         the bytes are not those that were promised; discarded
+    │   └── GatedModelError           the hub wants a licence accepted or a token
+    ├── RequestError              the request cannot be served as it is
+    │   ├── ContextOverflowError      prompt and answer do not fit the context
+    │   ├── InvalidParameterError     a sampling parameter is out of range
+    │   ├── TemplateError             the chat template refused, ran too long or grew too big
+    │   └── GrammarError              a schema, regex or grammar cannot be enforced
+    ├── NumericError              the network produced NaN or infinity
+    └── SettingError              a PUNA_* variable or an option has an unusable value
+"""
+
+from __future__ import annotations
+
+
+class PunaError(Exception):
+    """Any failure that Puna names."""
+
+
+class ModelFileError(PunaError):
+    """A model file cannot be used."""
+
+
+class MalformedFileError(ModelFileError):
+    """The file's bytes break the rules of its format."""
+
+
+class UnsupportedTypeError(ModelFileError):
+    """A tensor is stored in a block type that Puna does not run."""
+
+    def __init__(self, tensor: str, type_name: str, supported: str) -> None:
+        super().__init__(
+            f"tensor {tensor!r} is stored as {type_name}, which Puna does not run; "
+            f"use a file quantised as one of {supported}"
+        )
+        self.tensor = tensor
+        self.type_name = type_name
+
+
+class UnsupportedModelError(ModelFileError):
+    """The file is sound, but is not a model that Puna runs."""
+
+
+class MissingTensorError(ModelFileError):
+    """A weight that the network needs is absent or has another shape."""
+
+
+class ModelNotFoundError(PunaError):
+    """No such model in the store, and no such file."""
+
+
+class DownloadError(PunaError):
+    """A pull did not finish; what was fetched is kept for resuming."""
+
+
+class HashMismatchError(DownloadError):
+    """The downloaded bytes are not those that were promised."""
+
+
+class GatedModelError(DownloadError):
+    """The hub wants a licence accepted or a token."""
+
+
+class RequestError(PunaError):
+    """The request cannot be served as it is."""
+
+
+class ContextOverflowError(RequestError):
+    """Prompt and answer do not fit the model's context."""
+
+    def __init__(self, prompt_tokens: int, max_tokens: int, context_tokens: int) -> None:
+        super().__init__(
+            f"the prompt has {prompt_tokens} tokens and the answer may take {max_tokens}, "
+            f"but the context holds {context_tokens}; shorten the prompt, lower max_tokens "
+            "or open the model with a larger context"
+        )
+        self.prompt_tokens = prompt_tokens
+        self.max_tokens = max_tokens
+        self.context_tokens = context_tokens
+
+
+class InvalidParameterError(RequestError):
+    """A sampling parameter is out of range."""
+
+
+class TemplateError(RequestError):
+    """The chat template refused the messages, ran too long or grew too big."""
+
+
+class GrammarError(RequestError):
+    """A schema, regex or grammar cannot be enforced."""
+
+
+class NumericError(PunaError):
+    """The network produced NaN or infinity."""
+
+
+class SettingError(PunaError):
+    """A PUNA_* variable or an option has an unusable value."""
