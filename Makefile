@@ -1,0 +1,65 @@
+# Two commands matter: `make chat` and `make test`. The rest: `make help`.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+PY     := $(BIN)/python
+
+# Only a terminal wants pip's progress bars; a log wants its errors.
+QUIET  := $(shell test -t 2 || echo --quiet)
+PIP    := $(PY) -m pip --disable-pip-version-check --no-input install $(QUIET) -c requirements.lock
+
+NATIVE := CMakeLists.txt pyproject.toml $(shell find puna/kernels/native -name '*.cpp' -o -name '*.h')
+SOURCE := puna tests bench example.py
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install chat check fix test bench golden fuzz soak test-arm lock clean
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-9s %s\n", $$1, $$2}'
+
+install: .venv/installed ## build .venv with Puna and its C++ kernels in it
+
+chat: install ## talk to the default model; fetches it the first time
+	@$(BIN)/puna chat
+
+check: install .venv/tools ## format, lint, types and the import rule: seconds
+	@$(BIN)/ruff format --check --quiet $(SOURCE) || { echo "make fix would format these files"; exit 1; }
+	@$(BIN)/ruff check --quiet $(SOURCE)
+	@$(BIN)/mypy --no-error-summary
+	@$(PY) -m pytest -q --no-header tests/test_imports.py
+
+fix: .venv/tools ## format, and mend what the linter can mend
+	@$(BIN)/ruff check --fix --quiet $(SOURCE); $(BIN)/ruff format --quiet $(SOURCE)
+
+test: check ## everything that must hold; `make test k=scheduler` picks tests by name
+	@$(BIN)/puna pull smollm2 >&2
+	@$(PY) -m pytest $(if $(k),-k "$(k)")
+
+bench: install ## measure this machine with the default model
+	@$(BIN)/puna bench --repeat 5
+
+lock: ## write requirements.lock anew from what .venv holds
+	@$(PY) -m pip freeze --exclude-editable --exclude puna > requirements.lock
+
+clean: ## drop .venv and everything built; models stay
+	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Each stamp is a promise: the newest file that it depends on is built in.
+# No build isolation: the build tools come pinned from requirements.lock, once, into .venv.
+.venv/created: requirements.lock
+	@.ci/prerequisites $(PYTHON)
+	@echo "Making .venv" >&2
+	@$(PYTHON) -m venv .venv </dev/null >&2
+	@$(PIP) scikit-build-core nanobind cmake ninja </dev/null >&2
+	@touch $@
+
+.venv/installed: .venv/created $(NATIVE)
+	@echo "Installing Puna and compiling its kernels" >&2
+	@$(PIP) --no-build-isolation --editable . </dev/null >&2
+	@touch $@
+
+.venv/tools: pyproject.toml requirements.lock | .venv/installed
+	@echo "Installing what the checks and tests need" >&2
+	@$(PIP) --no-build-isolation --editable '.[dev]' </dev/null >&2
+	@touch $@
