@@ -1,0 +1,72 @@
+"""What a user sets once for this machine: the PUNA_* variables.
+
+In: an environment.  Out: one frozen Settings; whatever is wrong in it is a
+SettingError.  Does not know what the settings are used for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from puna.errors import SettingError
+
+DEFAULT_MODEL = "smollm2"
+INSTRUCTION_SETS = ("scalar", "avx2", "neon")
+NAMES = ("PUNA_HOME", "PUNA_MODEL", "PUNA_THREADS", "PUNA_CONTEXT", "PUNA_ISA")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one run; nothing reads the environment after this is made."""
+
+    home: Path  # PUNA_HOME: models, history, benchmark files
+    model: str = DEFAULT_MODEL  # PUNA_MODEL: a name in the store, or a path
+    threads: int | None = None  # PUNA_THREADS: None uses the machine's cores
+    context_tokens: int | None = None  # PUNA_CONTEXT: None leaves it to the model
+    isa: str | None = None  # PUNA_ISA: None picks the best that this machine has
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the PUNA_* variables; an empty one counts as absent."""
+        variables = os.environ if environment is None else environment
+        given = {n: v for n, v in variables.items() if n.startswith("PUNA_") and v}
+        _refuse_unknown(given)
+        return cls(
+            home=_home(given),
+            model=given.get("PUNA_MODEL", DEFAULT_MODEL),
+            threads=_positive(given, "PUNA_THREADS"),
+            context_tokens=_positive(given, "PUNA_CONTEXT"),
+            isa=_isa(given),
+        )
+
+
+def _refuse_unknown(given: Mapping[str, str]) -> None:
+    for name in given:
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"Puna knows {', '.join(NAMES)}"
+            raise SettingError(f"the environment sets {name}, which Puna does not know; {hint}")
+
+
+def _home(given: Mapping[str, str]) -> Path:
+    return Path(given.get("PUNA_HOME", "~/.local/share/puna")).expanduser()
+
+
+def _positive(given: Mapping[str, str], name: str) -> int | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdecimal() and int(value) > 0):
+        raise SettingError(f"{name} is {value!r}; set it to a whole number above zero")
+    return int(value)
+
+
+def _isa(given: Mapping[str, str]) -> str | None:
+    value = given.get("PUNA_ISA")
+    if value is not None and value not in INSTRUCTION_SETS:
+        raise SettingError(f"PUNA_ISA is {value!r}; set it to one of {', '.join(INSTRUCTION_SETS)}")
+    return value

@@ -1,0 +1,52 @@
+"""The PUNA_* variables become settings, or say what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from puna.config import Settings
+from puna.errors import SettingError
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_environment({})
+    assert settings.home == Path.home() / ".local/share/puna"
+    assert settings.model == "smollm2"
+    assert settings.threads is settings.context_tokens is settings.isa is None
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environment(
+        {
+            "PUNA_HOME": "/srv/puna",
+            "PUNA_MODEL": "llama.gguf",
+            "PUNA_THREADS": "2",
+            "PUNA_CONTEXT": "4096",
+            "PUNA_ISA": "scalar",
+            "PATH": "/bin",
+        }
+    )
+    assert settings == Settings(Path("/srv/puna"), "llama.gguf", 2, 4096, "scalar")
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert Settings.from_environment({"PUNA_THREADS": ""}).threads is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PUNA_THREAD", "2", "did you mean PUNA_THREADS?"),
+        ("PUNA_XYLOPHONE", "2", "Puna knows PUNA_HOME"),
+        ("PUNA_THREADS", "0", "whole number above zero"),
+        ("PUNA_THREADS", "two", "PUNA_THREADS is 'two'"),
+        ("PUNA_CONTEXT", "-1", "PUNA_CONTEXT is '-1'"),
+        ("PUNA_CONTEXT", "\u0662", "whole number above zero"),
+        ("PUNA_ISA", "avx512", "scalar, avx2, neon"),
+    ],
+)
+def test_a_wrong_variable_is_named(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message.replace("?", r"\?")):
+        Settings.from_environment({name: value})
