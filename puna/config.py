@@ -47,7 +47,7 @@ class Settings:
 def _refuse_unknown(given: Mapping[str, str]) -> None:
     for name in given:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
+            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.75)
             hint = f"did you mean {near[0]}?" if near else f"Puna knows {', '.join(NAMES)}"
             raise SettingError(f"the environment sets {name}, which Puna does not know; {hint}")
 

@@ -14,7 +14,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     settings = Settings.from_environment({})
     assert settings.home == Path.home() / ".local/share/puna"
     assert settings.model == "smollm2"
-    assert settings.threads is settings.context_tokens is settings.isa is None
+    assert (settings.threads, settings.context_tokens, settings.isa) == (None, None, None)
 
 
 def test_every_variable_is_read() -> None:
@@ -39,6 +39,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
     ("name", "value", "message"),
     [
         ("PUNA_THREAD", "2", "did you mean PUNA_THREADS?"),
+        ("PUNA_MODLE", "x", "did you mean PUNA_MODEL?"),
         ("PUNA_XYLOPHONE", "2", "Puna knows PUNA_HOME"),
         ("PUNA_THREADS", "0", "whole number above zero"),
         ("PUNA_THREADS", "two", "PUNA_THREADS is 'two'"),
