@@ -1,12 +1,13 @@
 """A tiny Llama with fixed random weights, as GGUF and as safetensors.
 
 In: a shape and a seed.  Out: files that every reader of real Llamas accepts,
-both formats with the same weights.  Does not compute anything with them.
+both formats with the same weights.  Does not compute anything with them; the
+tokenizer is that of tests/tiny_tokenizer.py.
 
     tiny = TinyLlama(seed=1, tied=True, rope_scaling=True)
     tiny.config                                # what config.json says, as a dict
     tiny.tensors                               # Hugging Face name -> float32 array
-    tiny.tokens                                # token texts by id; tiny.merges, tiny.special
+    tiny.tokens, tiny.special                  # token texts by id; control token -> id
     tiny.write_gguf(path)                      # every matrix F32
     tiny.write_gguf(path, types="Q4_0")        # every matrix Q4_0, norms F32
     tiny.write_gguf(path, types={"output.weight": "Q6_K", "*": "Q4_K"})   # first pattern wins
@@ -35,31 +36,12 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.kernels import blocks
+from tests import tiny_tokenizer
+from tests.tiny_tokenizer import CHAT_TEMPLATE, MERGES, SPECIAL, SPECIAL_IDS, TOKENS
+
 F32Array = NDArray[np.float32]
 
-WORDS = "the he in er an re on at it is to or en hello world one two three".split()
-SPECIAL = (
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|finetune_right_pad_id|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
-    "<|python_tag|>",
-)
-# How Llama 3 cuts text before merging: contractions, words, digits by threes, the rest.
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-CHAT_TEMPLATE = (
-    "{{- bos_token }}{% for message in messages %}"
-    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
-    "{{- message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
-    "{% if add_generation_prompt %}"
-    "{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
-)
 ROPE_SCALING = {
     "rope_type": "llama3",
     "factor": 8.0,
@@ -101,24 +83,14 @@ class TinyLlama:
         return cls(**{"hidden": 256, "intermediate": 512, "head_dim": 64, **shape})
 
     @property
+    def tokens(self) -> tuple[str, ...]:
+        """Every token's text, by id."""
+        return TOKENS
+
+    @property
     def special(self) -> dict[str, int]:
-        """Control tokens by text."""
-        first = len(self.tokens) - len(SPECIAL)
-        return {text: first + number for number, text in enumerate(SPECIAL)}
-
-    @cached_property
-    def merges(self) -> list[tuple[str, str]]:
-        """Each word of WORDS is built from left to right, alone and behind a space (Ġ)."""
-        merges: dict[tuple[str, str], None] = {}
-        for word in (*WORDS, *("Ġ" + word for word in WORDS)):
-            for end in range(1, len(word)):
-                merges.setdefault((word[:end], word[end]))
-        return list(merges)
-
-    @cached_property
-    def tokens(self) -> list[str]:
-        """256 byte symbols, one token for each merge, the control tokens."""
-        return [*byte_symbols(), *(a + b for a, b in self.merges), *SPECIAL]
+        """Control tokens: text -> id."""
+        return SPECIAL_IDS
 
     @property
     def config(self) -> dict[str, Any]:
@@ -132,7 +104,7 @@ class TinyLlama:
             "num_attention_heads": self.heads,
             "num_key_value_heads": self.kv_heads,
             "head_dim": self.head_dim,
-            "vocab_size": len(self.tokens),
+            "vocab_size": len(TOKENS),
             "max_position_embeddings": 131072 if self.rope_scaling else 2048,
             "rms_norm_eps": 1e-5,
             "rope_theta": self.rope_theta,
@@ -142,8 +114,8 @@ class TinyLlama:
             "attention_bias": False,
             "mlp_bias": False,
             "torch_dtype": "float32",
-            "bos_token_id": self.special["<|begin_of_text|>"],
-            "eos_token_id": [self.special["<|end_of_text|>"], self.special["<|eot_id|>"]],
+            "bos_token_id": SPECIAL_IDS["<|begin_of_text|>"],
+            "eos_token_id": [SPECIAL_IDS["<|end_of_text|>"], SPECIAL_IDS["<|eot_id|>"]],
         }
 
     @cached_property
@@ -153,7 +125,7 @@ class TinyLlama:
         return {name: _random_weight(random, shape) for name, shape in self._shapes()}
 
     def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        vocabulary = len(self.tokens)
+        vocabulary = len(TOKENS)
         yield "model.embed_tokens.weight", (vocabulary, self.hidden)
         for layer in range(self.layers):
             for name, shape in self._layer_shapes():
@@ -180,15 +152,13 @@ class TinyLlama:
 
         Source: Llama 3.1's `apply_scaling` in Meta's llama-models.
         """
-        scaling = ROPE_SCALING
         halves = np.arange(0, self.head_dim, 2) / self.head_dim
         wavelengths = 2 * pi * self.rope_theta**halves  # in positions
         turns = 8192 / wavelengths
         smooth = (turns - 1.0) / (4.0 - 1.0)
-        blended = 1 / ((1 - smooth) / scaling["factor"] + smooth)  # type: ignore[operator]
-        return np.where(turns < 1.0, 8.0, np.where(turns > 4.0, 1.0, blended)).astype(np.float32)
-
-    # ------------------------------------------------------------------ GGUF
+        blended = 1 / ((1 - smooth) / 8.0 + smooth)
+        factors = np.where(turns < 1.0, 8.0, np.where(turns > 4.0, 1.0, blended))
+        return np.asarray(factors, dtype=np.float32)
 
     @property
     def gguf_tensors(self) -> dict[str, F32Array]:
@@ -236,28 +206,26 @@ class TinyLlama:
         writer.add_rope_dimension_count(self.head_dim)
         writer.add_rope_freq_base(self.rope_theta)
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-        writer.add_vocab_size(len(self.tokens))
+        writer.add_vocab_size(len(TOKENS))
         self._write_tokenizer(writer)
 
     def _write_tokenizer(self, writer: gguf.GGUFWriter) -> None:
         plain, control = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("llama-bpe")
-        writer.add_token_list(self.tokens)
-        writer.add_token_types([control if text in SPECIAL else plain for text in self.tokens])
-        writer.add_token_merges([f"{left} {right}" for left, right in self.merges])
-        writer.add_bos_token_id(self.special["<|begin_of_text|>"])
-        writer.add_eos_token_id(self.special["<|eot_id|>"])
+        writer.add_token_list(list(TOKENS))
+        writer.add_token_types([control if text in SPECIAL else plain for text in TOKENS])
+        writer.add_token_merges([f"{left} {right}" for left, right in MERGES])
+        writer.add_bos_token_id(SPECIAL_IDS["<|begin_of_text|>"])
+        writer.add_eos_token_id(SPECIAL_IDS["<|eot_id|>"])
         writer.add_chat_template(CHAT_TEMPLATE)
-
-    # ----------------------------------------------------------- safetensors
 
     def write_safetensors(self, folder: Path, dtype: str = "F32", *, shards: int = 1) -> Path:
         """Write config.json, the tokenizer and the weights into `folder`; returns it."""
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / "config.json", self.config)
-        _write_json(folder / "tokenizer.json", self._tokenizer_json())
-        _write_json(folder / "tokenizer_config.json", self._tokenizer_config())
+        _write_json(folder / "tokenizer.json", tiny_tokenizer.tokenizer_json())
+        _write_json(folder / "tokenizer_config.json", tiny_tokenizer.tokenizer_config())
         _write_json(
             folder / "generation_config.json",
             {key: self.config[key] for key in ("bos_token_id", "eos_token_id")},
@@ -278,73 +246,6 @@ class TinyLlama:
         index = {"metadata": {}, "weight_map": placement}
         _write_json(folder / "model.safetensors.index.json", index)
 
-    def _tokenizer_json(self) -> dict[str, Any]:
-        bos = "<|begin_of_text|>"
-        byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": [_added_token(text, number) for text, number in self.special.items()],
-            "normalizer": None,
-            "pre_tokenizer": {
-                "type": "Sequence",
-                "pretokenizers": [
-                    {
-                        "type": "Split",
-                        "pattern": {"Regex": SPLIT},
-                        "behavior": "Isolated",
-                        "invert": False,
-                    },
-                    {**byte_level, "use_regex": False},
-                ],
-            },
-            "post_processor": {
-                "type": "TemplateProcessing",
-                "single": [
-                    {"SpecialToken": {"id": bos, "type_id": 0}},
-                    {"Sequence": {"id": "A", "type_id": 0}},
-                ],
-                "pair": [
-                    {"SpecialToken": {"id": bos, "type_id": 0}},
-                    {"Sequence": {"id": "A", "type_id": 0}},
-                    {"SpecialToken": {"id": bos, "type_id": 1}},
-                    {"Sequence": {"id": "B", "type_id": 1}},
-                ],
-                "special_tokens": {bos: {"id": bos, "ids": [self.special[bos]], "tokens": [bos]}},
-            },
-            "decoder": {**byte_level, "use_regex": True},
-            "model": {
-                "type": "BPE",
-                "dropout": None,
-                "unk_token": None,
-                "continuing_subword_prefix": None,
-                "end_of_word_suffix": None,
-                "fuse_unk": False,
-                "byte_fallback": False,
-                "ignore_merges": True,
-                "vocab": {t: i for i, t in enumerate(self.tokens) if t not in SPECIAL},
-                "merges": [f"{left} {right}" for left, right in self.merges],
-            },
-        }
-
-    def _tokenizer_config(self) -> dict[str, Any]:
-        return {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": "<|begin_of_text|>",
-            "eos_token": "<|eot_id|>",
-            "clean_up_tokenization_spaces": True,
-            "model_max_length": self.config["max_position_embeddings"],
-            "chat_template": CHAT_TEMPLATE,
-        }
-
-
-def byte_symbols() -> list[str]:
-    """GPT-2's printable character for each of the 256 bytes, in the order of their tokens."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in printable]
-    return [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(hidden))]
-
 
 def gguf_name(name: str) -> str:
     """model.layers.0.self_attn.q_proj.weight -> blk.0.attn_q.weight."""
@@ -361,13 +262,7 @@ def gguf_name(name: str) -> str:
 
 def quantised(values: F32Array, type_name: str) -> NDArray[np.uint8]:
     """`values` as the bytes of a block type, (rows, row bytes)."""
-    if type_name.endswith("_K"):
-        from puna.kernels import blocks
-
-        packed = np.asarray(blocks.quantise(values, type_name))
-    else:
-        packed = gguf.quants.quantize(values, gguf.GGMLQuantizationType[type_name])
-    return packed.view(np.uint8).reshape(values.shape[0], -1)
+    return blocks.quantise(values, type_name).reshape(values.shape[0], -1)
 
 
 def write_safetensors_file(path: Path, tensors: Mapping[str, F32Array], dtype: str) -> None:
@@ -376,19 +271,13 @@ def write_safetensors_file(path: Path, tensors: Mapping[str, F32Array], dtype: s
     pieces: list[bytes] = []
     offset = 0
     for name, values in tensors.items():
-        pieces.append(_as_bytes(values, dtype))
+        pieces.append(blocks.quantise(values, dtype).tobytes())
         span = [offset, offset + len(pieces[-1])]
         header[name] = {"dtype": dtype, "shape": list(values.shape), "data_offsets": span}
         offset = span[1]
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(pieces))
-
-
-def _as_bytes(values: F32Array, dtype: str) -> bytes:
-    if dtype == "BF16":
-        return quantised(values.reshape(1, -1), "BF16").tobytes()
-    return values.astype({"F32": "<f4", "F16": "<f2"}[dtype]).tobytes()
 
 
 def _add_tensor(
@@ -404,21 +293,10 @@ def _add_tensor(
 
 def _random_weight(random: np.random.Generator, shape: tuple[int, ...]) -> F32Array:
     """Norms near one; matrices scaled so that activations keep their size."""
+    noise = random.standard_normal(shape, dtype=np.float32)
     if len(shape) == 1:
-        return (1 + 0.1 * random.standard_normal(shape)).astype(np.float32)
-    return (random.standard_normal(shape) / np.sqrt(shape[1])).astype(np.float32)
-
-
-def _added_token(text: str, number: int) -> dict[str, Any]:
-    return {
-        "id": number,
-        "content": text,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": True,
-    }
+        return 1 + np.float32(0.1) * noise
+    return noise / np.float32(np.sqrt(shape[1]))
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -38,6 +38,7 @@ class Checkpoint:
         format: Format,
         metadata: Mapping[str, Any],
         tensors: Mapping[str, Tensor],
+        *,
         maps: Iterable[MappedFile],
         files: Mapping[str, bytes] | None = None,
     ) -> None:
@@ -98,8 +99,8 @@ def _open_folder(path: Path) -> Checkpoint:
         "safetensors",
         contents.config,
         tensors,
-        [file for file, _ in read],
-        contents.files,
+        maps=[file for file, _ in read],
+        files=contents.files,
     )
 
 
@@ -108,9 +109,9 @@ def _open_file(path: Path) -> Checkpoint:
         start = file.read(16)
     if start.startswith(gguf.MAGIC):
         return _open_gguf(path)
-    if safetensors.looks_like_safetensors(start) and (path.parent / folder.CONFIG).is_file():
-        return _open_folder(path.parent)
-    refuse_unknown_file(path, start)
+    if not safetensors.looks_like_safetensors(start) or not (path.parent / folder.CONFIG).is_file():
+        refuse_unknown_file(path, start)
+    return _open_folder(path.parent)
 
 
 def _open_gguf(path: Path) -> Checkpoint:
@@ -120,7 +121,7 @@ def _open_gguf(path: Path) -> Checkpoint:
     tensors = _united([(file.path, contents.tensors) for file, contents in read])
     first = read[0][1].metadata
     shards.check_tensor_count(paths[0], first, len(tensors))
-    return Checkpoint(paths[0], "gguf", first, tensors, [file for file, _ in read])
+    return Checkpoint(paths[0], "gguf", first, tensors, maps=[file for file, _ in read])
 
 
 def _read_all(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,8 @@ class MappedFile:
     def close(self) -> None:
         """Drop the map, at once or, if views of it are still held, with the last of them."""
         self._bytes = np.empty(0, dtype=np.uint8)
-        try:
+        with suppress(BufferError):  # if a tensor's view is still held
             self.map.close()
-        except BufferError:
-            pass  # a tensor's view is still held; the map goes when that view goes
 
 
 def _map(path: Path, descriptor: int, size: int) -> mmap.mmap:

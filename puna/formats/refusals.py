@@ -17,7 +17,7 @@ _OLD_GGML_STARTS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 
 
 def refuse_unknown_file(path: Path, start: bytes) -> NoReturn:
-    """Raise the error that fits a file which is neither GGUF nor safetensors."""
+    """Raise the error that fits a file, neither GGUF nor safetensors, that begins with `start`."""
     if path.suffix.lower() in PICKLE_SUFFIXES or start.startswith(_PICKLE_STARTS):
         refuse_pickle(path)
     if path.suffix.lower() == ".safetensors":
