@@ -18,6 +18,7 @@ our own mistakes; these are for what a user or a file can cause.
     │   ├── InvalidParameterError     a sampling parameter is out of range
     │   ├── TemplateError             the chat template refused, ran too long or grew too big
     │   └── GrammarError              a schema, regex or grammar cannot be enforced
+    ├── EngineError               the engine stopped, or failed in the middle of a step
     ├── NumericError              the network produced NaN or infinity
     └── SettingError              a PUNA_* variable or an option has an unusable value
 """
@@ -101,6 +102,10 @@ class TemplateError(RequestError):
 
 class GrammarError(RequestError):
     """A schema, regex or grammar cannot be enforced."""
+
+
+class EngineError(PunaError):
+    """The engine stopped, or failed in the middle of a step."""
 
 
 class NumericError(PunaError):

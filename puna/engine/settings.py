@@ -1,0 +1,40 @@
+"""How much the engine does at once.
+
+In: numbers from whoever opens it.  Out: budgets, checked.  Knows no request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from puna.errors import SettingError
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Limits of one step; raises SettingError where they contradict each other."""
+
+    max_batch_tokens: int = 512  # rows of one forward pass; no more than the model's own
+    max_sequences: int = 64  # sequences that run at once
+    # Prompt rows in a step that also decodes: what an answer waits for its next token.
+    prefill_beside_decode_tokens: int = 128
+    max_logits_bytes: int = 64 * 2**20  # what prompt logprobs may take in one step
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise SettingError(f"{name} is {value}; it must be at least 1")
+        if self.max_sequences > self.max_batch_tokens:
+            raise SettingError(
+                f"max_sequences is {self.max_sequences}, but a step has only "
+                f"{self.max_batch_tokens} rows (max_batch_tokens); lower one or raise the other"
+            )
+
+    def prefill_budget(self, decode_rows: int) -> int:
+        """Return how many prompt rows may join a step that decodes `decode_rows`."""
+        left = self.max_batch_tokens - decode_rows
+        return min(left, self.prefill_beside_decode_tokens) if decode_rows else left
+
+    def max_outputs(self, vocab_size: int) -> int:
+        """Return how many rows of logits one step may ask for."""
+        return max(self.max_sequences + 1, self.max_logits_bytes // (4 * vocab_size))
