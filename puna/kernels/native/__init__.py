@@ -1,0 +1,113 @@
+"""The kernels in C++: records a network once, then replays it for every step.
+
+In and out: as `puna.kernels.Kernels` says.  A step is one call, without the
+interpreter lock; knows no model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.kernels import Activation, Batch, Matrix, Network, Rope, Shape, Vector
+from puna.kernels._native import Tape as _Tape
+from puna.kernels._native import isa, rope, vector
+
+__all__ = ["Tape", "isa"]
+
+
+class Tape:
+    """The native backend; keeps the `Kernels` protocol."""
+
+    def __init__(self, shape: Shape, threads: int | None = None, isa: str | None = None) -> None:
+        """Allocate a cache and buffers; `isa` forces an instruction set, as PUNA_ISA does."""
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._tape = _Tape(**vars(shape), threads=self.threads, isa=isa)
+        self._network: Network | None = None
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._tape.isa
+
+    def matrix(
+        self,
+        type_name: str,
+        shape: tuple[int, int],
+        data: NDArray[np.uint8],
+        row_order: NDArray[np.int32] | None = None,
+    ) -> Matrix:
+        """Pack the rows' blocks into groups of eight rows, all threads at once."""
+        return self._tape.matrix(type_name, *shape, data, row_order)
+
+    def vector(self, values: NDArray[np.float32]) -> Vector:
+        """Copy the weights of a norm."""
+        return vector(np.ascontiguousarray(values, np.float32))
+
+    def rope(self, cos: NDArray[np.float32], sin: NDArray[np.float32]) -> Rope:
+        """Copy the rotations."""
+        return rope(np.ascontiguousarray(cos, np.float32), np.ascontiguousarray(sin, np.float32))
+
+    def input(self, x: NDArray[np.float32]) -> Activation:
+        """Record a constant."""
+        return self._tape.input(np.ascontiguousarray(x, np.float32))
+
+    def embed(self, table: Matrix) -> Activation:
+        """Record an embedding look-up."""
+        return self._tape.embed(table)
+
+    def rms_norm(self, x: Activation, weight: Vector, eps: float) -> Activation:
+        """Record a norm."""
+        return self._tape.rms_norm(x, weight, eps)
+
+    def linear(self, x: Activation, *matrices: Matrix) -> Activation:
+        """Record products side by side."""
+        return self._tape.linear(x, list(matrices))
+
+    def linear_add(self, x: Activation, matrix: Matrix, residual: Activation) -> Activation:
+        """Record a product on top of a residual."""
+        return self._tape.linear_add(x, matrix, residual)
+
+    def swiglu(self, x: Activation, gate: Matrix, up: Matrix) -> Activation:
+        """Record a gated product."""
+        return self._tape.swiglu(x, gate, up)
+
+    def attention(self, qkv: Activation, rope: Rope, layer: int) -> Activation:
+        """Record attention over the paged cache of `layer`."""
+        return self._tape.attention(qkv, rope, layer)
+
+    def output_rows(self, x: Activation) -> Activation:
+        """Record the choice of the rows whose logits are wanted."""
+        return self._tape.output_rows(x)
+
+    def run(self, network: Network, batch: Batch) -> NDArray[np.float32]:
+        """Record `network` when it is a new one, then replay it over `batch`."""
+        if network != self._network:
+            self._record(network)
+        return self._tape.run(
+            batch.tokens,
+            batch.positions,
+            batch.sequence_starts,
+            batch.kv_lengths,
+            batch.block_tables,
+            batch.output_rows,
+        )
+
+    def _record(self, network: Network) -> None:
+        self._network = None
+        self._tape.begin()
+        self._tape.end(network(self))
+        self._network = network
+
+    def copy_blocks(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Copy whole cache blocks of all layers."""
+        for source, target in pairs:
+            self._tape.copy_block(source, target)
+
+    def close(self) -> None:
+        """Give back cache, buffers and weights."""
+        self._network = None
+        del self._tape

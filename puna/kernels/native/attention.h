@@ -1,0 +1,214 @@
+// Attention of one tile of queries over one span of keys. The heads that share a KV head are
+// one tile, so each key and value is read and widened once for all of them.
+#pragma once
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "elementwise.h"
+#include "isa.h"
+
+namespace puna::PUNA_SIMD {
+
+constexpr float kUnseen = -std::numeric_limits<float>::infinity();
+constexpr int kQueries = 4;  // queries per register tile: 4 x 2 accumulators, 2 loads, 1 broadcast
+
+// Offset of (token, 0) in a block of keys; the dimensions of a token lie kTileTokens apart.
+inline int64_t key_offset(int64_t slot, int64_t head_dim) {
+    return slot / kTileTokens * head_dim * kTileTokens + slot % kTileTokens;
+}
+
+inline void store_key(const float* key, int64_t head_dim, int64_t slot, uint16_t* block) {
+    uint16_t* out = block + key_offset(slot, head_dim);
+    for (int64_t d = 0; d < head_dim; d += 8) {
+        uint16_t eight[8];
+        store_half(eight, load(key + d));
+        for (int i = 0; i < 8; ++i) out[(d + i) * kTileTokens] = eight[i];
+    }
+}
+
+inline void store_value(const float* value, int64_t head_dim, int64_t slot, uint16_t* block) {
+    for (int64_t d = 0; d < head_dim; d += 8) store_half(block + slot * head_dim + d, load(value + d));
+}
+
+inline F8 widened(const float* p) { return load(p); }
+inline F8 widened(const uint16_t* p) { return load_half(p); }
+
+// kRows queries against one tile of 16 transposed keys, in f16 or already widened.
+template <int kRows, class Key>
+inline void score_tile(const float* q, int64_t head_dim, const Key* keys, float* scores) {
+    F8 low[kRows], high[kRows];
+    for (int r = 0; r < kRows; ++r) low[r] = high[r] = zero();
+    for (int64_t d = 0; d < head_dim; ++d) {
+        const F8 k0 = widened(keys + d * kTileTokens), k1 = widened(keys + d * kTileTokens + 8);
+        for (int r = 0; r < kRows; ++r) {
+            const F8 qd = splat(q[r * head_dim + d]);
+            low[r] = fma(qd, k0, low[r]);
+            high[r] = fma(qd, k1, high[r]);
+        }
+    }
+    for (int r = 0; r < kRows; ++r) {
+        store(scores + r * kSpanTokens, low[r]);
+        store(scores + r * kSpanTokens + 8, high[r]);
+    }
+}
+
+// kRows queries: mix += weights x values for `count` tokens and 8 kVectors dimensions.
+template <int kRows, int kVectors, class Value>
+inline void mix_tile(const float* weights, const Value* values, int64_t count, int64_t head_dim, float* mix) {
+    F8 total[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r)
+        for (int v = 0; v < kVectors; ++v) total[r][v] = load(mix + r * head_dim + 8 * v);
+    for (int64_t t = 0; t < count; ++t) {
+        F8 value[kVectors];
+        for (int v = 0; v < kVectors; ++v) value[v] = widened(values + t * head_dim + 8 * v);
+        for (int r = 0; r < kRows; ++r) {
+            const F8 w = splat(weights[r * kSpanTokens + t]);
+            for (int v = 0; v < kVectors; ++v) total[r][v] = fma(w, value[v], total[r][v]);
+        }
+    }
+    for (int r = 0; r < kRows; ++r)
+        for (int v = 0; v < kVectors; ++v) store(mix + r * head_dim + 8 * v, total[r][v]);
+}
+
+template <int kRows, class Value>
+inline void mix_rows(const float* weights, const Value* values, int64_t count, int64_t head_dim, float* mix) {
+    int64_t d = 0;
+    for (; d + 16 <= head_dim; d += 16) mix_tile<kRows, 2>(weights, values + d, count, head_dim, mix + d);
+    if (d < head_dim) mix_tile<kRows, 1>(weights, values + d, count, head_dim, mix + d);
+}
+
+// Calls op<n>(first) so that the rows are covered in tiles of kQueries and one exact leftover.
+template <class Op>
+inline void in_tiles(int rows, Op op) {
+    int first = 0;
+    for (; first + kQueries <= rows; first += kQueries) op(std::integral_constant<int, kQueries>{}, first);
+    switch (rows - first) {
+        case 3: return op(std::integral_constant<int, 3>{}, first);
+        case 2: return op(std::integral_constant<int, 2>{}, first);
+        case 1: return op(std::integral_constant<int, 1>{}, first);
+        default: return;
+    }
+}
+
+inline void widen(const uint16_t* in, int64_t count, float* out) {
+    for (int64_t i = 0; i < count; i += 8) store(out + i, load_half(in + i));
+}
+
+struct Span {
+    int64_t first_key, count;  // keys that at least the last row sees
+    float* q;                  // (queries, head_dim), scaled
+    float* scores;             // (queries, kSpanTokens)
+    float* wide;               // (kBlockTokens, head_dim): one block of keys or values as floats
+};
+
+inline void gather_queries(const Queries& in, float* q) {
+    for (int row = 0; row < in.rows; ++row)
+        for (int64_t i = 0; i < static_cast<int64_t>(in.heads) * in.head_dim; ++i)
+            q[row * in.heads * in.head_dim + i] = in.q[row * in.stride + i] * in.scale;
+}
+
+inline void score_span(const Queries& in, const HeadCache& cache, const Span& span) {
+    const int queries = in.rows * in.heads;
+    const int64_t head_dim = in.head_dim;
+    for (int64_t t = 0; t < span.count; t += kTileTokens) {
+        const int64_t key = span.first_key + t;
+        const uint16_t* keys = cache.keys + cache.table[key / kBlockTokens] * cache.block_halfs + key_offset(key % kBlockTokens, head_dim);
+        if (queries > kQueries) widen(keys, kTileTokens * head_dim, span.wide);
+        in_tiles(queries, [&](auto rows, int first) {
+            const float* q = span.q + first * head_dim;
+            float* scores = span.scores + first * kSpanTokens + t;
+            if (queries > kQueries) score_tile<rows>(q, head_dim, span.wide, scores);
+            else score_tile<rows>(q, head_dim, keys, scores);
+        });
+    }
+}
+
+// Scores of one query -> weights exp(score - peak), unseen keys 0.
+inline void soften(float* scores, int64_t seen, int64_t count, float* peak, float* total) {
+    const int64_t padded = (count + kTileTokens - 1) / kTileTokens * kTileTokens;
+    std::fill(scores + seen, scores + padded, kUnseen);
+    F8 top = splat(kUnseen);
+    for (int64_t i = 0; i < padded; i += 8) top = max(top, load(scores + i));
+    *peak = maximum(top);
+    if (seen == 0) {
+        std::fill(scores, scores + padded, 0.0f);
+        *total = 0.0f;
+        return;
+    }
+    F8 sums = zero();
+    for (int64_t i = 0; i < padded; i += 8) {
+        const F8 weight = exp(sub(load(scores + i), splat(*peak)));
+        store(scores + i, weight);
+        sums = add(sums, weight);
+    }
+    *total = sum(sums);
+}
+
+inline void soften_span(const Queries& in, const Span& span, const Partial& out) {
+    for (int row = 0; row < in.rows; ++row) {
+        const int64_t seen = std::clamp<int64_t>(in.first_position + row + 1 - span.first_key, 0, span.count);
+        for (int head = 0; head < in.heads; ++head) {
+            const int i = row * in.heads + head;
+            soften(span.scores + i * kSpanTokens, seen, span.count, out.peak + i, out.total + i);
+        }
+    }
+}
+
+inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span, float* mix) {
+    const int queries = in.rows * in.heads;
+    const int64_t head_dim = in.head_dim;
+    std::memset(mix, 0, sizeof(float) * static_cast<size_t>(queries * head_dim));
+    for (int64_t t = 0; t < span.count; t += kBlockTokens) {
+        const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
+        const uint16_t* values = cache.values + cache.table[(span.first_key + t) / kBlockTokens] * cache.block_halfs;
+        if (queries > kQueries) widen(values, count * head_dim, span.wide);
+        in_tiles(queries, [&](auto rows, int first) {
+            const float* weights = span.scores + first * kSpanTokens + t;
+            if (queries > kQueries) mix_rows<rows>(weights, span.wide, count, head_dim, mix + first * head_dim);
+            else mix_rows<rows>(weights, values, count, head_dim, mix + first * head_dim);
+        });
+    }
+}
+
+inline void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const Partial& out, float* scratch) {
+    const int64_t seen_by_last = queries.first_position + queries.rows - first_key;
+    Span span;
+    span.first_key = first_key;
+    span.count = std::min<int64_t>(kSpanTokens, seen_by_last);
+    span.q = scratch;
+    span.scores = span.q + kTileRows * queries.head_dim;
+    span.wide = span.scores + kTileRows * kSpanTokens;
+    gather_queries(queries, span.q);
+    score_span(queries, cache, span);
+    soften_span(queries, span, out);
+    mix_span(queries, cache, span, out.mix);
+}
+
+inline float exp_one(float x) {
+    float eight[8];
+    store(eight, exp(splat(x)));
+    return eight[0];
+}
+
+inline void merge_one(float& peak, float& total, float* mix, float next_peak, float next_total, const float* next_mix, int64_t head_dim) {
+    if (next_total == 0.0f) return;
+    const float top = std::max(peak, next_peak);
+    const float a = total == 0.0f ? 0.0f : exp_one(peak - top), b = exp_one(next_peak - top);
+    for (int64_t d = 0; d < head_dim; d += 8) store(mix + d, fma(load(next_mix + d), splat(b), mul(load(mix + d), splat(a))));
+    total = total * a + next_total * b;
+    peak = top;
+}
+
+inline void merge(const Partial& into, const Partial& next, int64_t count, int64_t head_dim) {
+    for (int64_t i = 0; i < count; ++i)
+        merge_one(into.peak[i], into.total[i], into.mix + i * head_dim, next.peak[i], next.total[i], next.mix + i * head_dim, head_dim);
+}
+
+// One query's answer: the mix over its total.
+inline void finish(const Partial& partial, int64_t head_dim, float* out) {
+    const F8 total = splat(*partial.total);
+    for (int64_t d = 0; d < head_dim; d += 8) store(out + d, div(load(partial.mix + d), total));
+}
+
+}  // namespace puna::PUNA_SIMD

@@ -1,0 +1,105 @@
+// Norm, quantisation, rotation and the activation function: one row at a time.
+#pragma once
+#include <algorithm>
+#include <cmath>
+
+#include "isa.h"
+
+namespace puna::PUNA_SIMD {
+
+// exp(x) within 2 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, exp(r) by its Taylor polynomial.
+// Below -87 the result is 0, above 88 it stays at exp(88).
+inline F8 exp(F8 x) {
+    const F8 bounded = min(max(x, splat(-87.0f)), splat(88.0f));
+    const F8 n = round(mul(bounded, splat(1.44269504f)));
+    F8 r = fma(n, splat(-0.693145752f), bounded);  // ln 2 in two parts: the first has 8 trailing zero bits
+    r = fma(n, splat(-1.42860677e-6f), r);
+    F8 p = splat(1.0f / 5040.0f);
+    for (const float c : {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f}) p = fma(p, r, splat(c));
+    return zero_where_less(mul(p, power_of_two(n)), x, splat(-87.0f));
+}
+
+template <class Op>
+inline void tail(int64_t begin, int64_t width, const float* x, float* y, Op op) {
+    if (begin == width) return;
+    float in[8] = {}, out[8];
+    std::copy(x + begin, x + width, in);
+    store(out, op(load(in), begin));
+    std::copy(out, out + (width - begin), y + begin);
+}
+
+inline void rms_norm(const float* x, const float* weight, float eps, int64_t width, float* y) {
+    F8 squares = zero();
+    int64_t i = 0;
+    for (; i + 8 <= width; i += 8) squares = fma(load(x + i), load(x + i), squares);
+    float total = sum(squares);
+    for (int64_t k = i; k < width; ++k) total += x[k] * x[k];
+    const float scale = 1.0f / std::sqrt(total / static_cast<float>(width) + eps);
+    for (i = 0; i + 8 <= width; i += 8) store(y + i, mul(mul(load(x + i), splat(scale)), load(weight + i)));
+    for (; i < width; ++i) y[i] = x[i] * scale * weight[i];
+}
+
+// x = d q over 32 values, with q between -limit and limit.
+template <class Integer>
+inline float quantise_block(const float* x, float limit, Integer* q) {
+    const F8 x0 = load(x), x1 = load(x + 8), x2 = load(x + 16), x3 = load(x + 24);
+    const float peak = maximum(max(max(abs(x0), abs(x1)), max(abs(x2), abs(x3))));
+    const float d = peak / limit;
+    const F8 divisor = splat(d > 0.0f ? d : 1.0f);
+    store_rounded(q, div(x0, divisor));
+    store_rounded(q + 8, div(x1, divisor));
+    store_rounded(q + 16, div(x2, divisor));
+    store_rounded(q + 24, div(x3, divisor));
+    return d;
+}
+
+inline int sum_of(const int8_t* q, int count) {
+    int total = 0;
+    for (int i = 0; i < count; ++i) total += q[i];
+    return total;
+}
+
+inline void quantise8(const float* x, int64_t width, int8_t* q, float* d, float* sum32, float* sum16) {
+    for (int64_t k = 0; k < width / kPanelValues; ++k) {
+        int8_t* block = q + k * kPanelValues;
+        d[k] = quantise_block(x + k * kPanelValues, 127.0f, block);
+        const int low = sum_of(block, 16), high = sum_of(block + 16, 16);
+        sum16[2 * k] = d[k] * static_cast<float>(low);
+        sum16[2 * k + 1] = d[k] * static_cast<float>(high);
+        sum32[k] = d[k] * static_cast<float>(low + high);
+    }
+}
+
+inline void quantise16(const float* x, int64_t width, int16_t* q, float* d) {
+    for (int64_t k = 0; k < width / kPanelValues; ++k)
+        d[k] = quantise_block(x + k * kPanelValues, 32767.0f, q + k * kPanelValues);
+}
+
+// gate = gate / (1 + exp(-gate)) * up
+inline void silu_multiply(float* gate, const float* up, int64_t width) {
+    const auto one = [](F8 g, F8 u) { return mul(div(g, add(splat(1.0f), exp(sub(zero(), g)))), u); };
+    int64_t i = 0;
+    for (; i + 8 <= width; i += 8) store(gate + i, one(load(gate + i), load(up + i)));
+    tail(i, width, gate, gate, [&](F8 g, int64_t begin) {
+        float u[8] = {};
+        std::copy(up + begin, up + width, u);
+        return one(g, load(u));
+    });
+}
+
+// The half rotation: (a, b) -> (a cos - b sin, b cos + a sin), a the first half of the head, b the second.
+inline void rotate(float* x, const float* cos, const float* sin, int64_t half) {
+    int64_t i = 0;
+    for (; i + 8 <= half; i += 8) {
+        const F8 a = load(x + i), b = load(x + half + i), c = load(cos + i), s = load(sin + i);
+        store(x + i, sub(mul(a, c), mul(b, s)));
+        store(x + half + i, add(mul(b, c), mul(a, s)));
+    }
+    for (; i < half; ++i) {
+        const float a = x[i], b = x[half + i];
+        x[i] = a * cos[i] - b * sin[i];
+        x[half + i] = b * cos[i] + a * sin[i];
+    }
+}
+
+}  // namespace puna::PUNA_SIMD

@@ -1,0 +1,101 @@
+// One table of kernels per instruction set; the widest that this processor has is picked at run time.
+//
+// Every kernel treats a row alike, however many rows it is given and whichever thread runs it:
+// the order of its additions depends on the row's own length alone. That keeps an answer
+// bit-identical whatever else is in the batch.
+#pragma once
+#include <cstdint>
+
+#include "layout.h"
+
+namespace puna {
+
+// Rows of activations in the forms that the matrices ask for. Strides are by row.
+struct Activations {
+    int64_t width;
+    const float* x;        // (rows, width)
+    const int8_t* q8;      // (rows, width): x = d8 * q8
+    const float* d8;       // (rows, width / 32)
+    const float* sum32;    // (rows, width / 32): d8 times the sum of 32 q8
+    const float* sum16;    // (rows, width / 16)
+    const int16_t* q16;    // (rows, width): x = d16 * q16
+    const float* d16;      // (rows, width / 32)
+};
+
+// Where a product goes: y[row * stride + column], plus the residual at the same place unless null.
+struct Product {
+    float* y;
+    int64_t stride;
+    const float* residual;
+    int64_t residual_stride;
+};
+
+// Weights x activations for groups [first, last) of a packed matrix; `matrix_rows` cuts the last group.
+using Gemm = void (*)(const uint8_t* packed, int64_t matrix_rows, int64_t first, int64_t last,
+                      const Activations& x, int64_t rows, const Product& out);
+
+// One KV head's keys and values: a block of 32 tokens is `block_halfs` halfs further on.
+// Keys lie transposed in two tiles [head_dim][16 tokens], values as [token][head_dim].
+struct HeadCache {
+    const uint16_t* keys;      // of block 0
+    const uint16_t* values;    // of block 0
+    int64_t block_halfs;
+    const int32_t* table;      // the sequence's blocks
+};
+
+// Queries of one tile: `rows` tokens times `heads` heads that share a KV head.
+struct Queries {
+    const float* q;            // (rows, heads, head_dim) with row stride
+    int64_t stride;
+    int rows, heads, head_dim;
+    int64_t first_position;    // of row 0
+    float scale;               // 1 / sqrt(head_dim)
+};
+
+// What attention over one span of keys leaves behind: (rows * heads) of each.
+struct Partial {
+    float* peak;       // largest score
+    float* total;      // sum of exp(score - peak)
+    float* mix;        // (head_dim): sum of exp(score - peak) * value
+};
+
+constexpr int kBlockTokens = 32;    // tokens in a block of the KV cache
+constexpr int kTileTokens = 16;     // tokens in a transposed tile of keys: two registers of scores
+constexpr int kSpanTokens = 256;    // keys per partial result; fixed, so that sums do not depend on the split
+constexpr int kTileRows = 64;       // queries (rows x heads) per attention tile: 64 x 256 scores fit L2
+
+struct Isa {
+    const char* name;
+    Gemm gemm[kTypes];
+    void (*open_row)(Type type, const uint8_t* packed, int64_t columns, int64_t row, float* out);
+    void (*quantise8)(const float* x, int64_t width, int8_t* q, float* d, float* sum32, float* sum16);
+    void (*quantise16)(const float* x, int64_t width, int16_t* q, float* d);
+    void (*rms_norm)(const float* x, const float* weight, float eps, int64_t width, float* y);
+    void (*silu_multiply)(float* gate, const float* up, int64_t width);
+    void (*rotate)(float* x, const float* cos, const float* sin, int64_t half);
+    void (*store_key)(const float* key, int64_t head_dim, int64_t slot, uint16_t* block);
+    void (*store_value)(const float* value, int64_t head_dim, int64_t slot, uint16_t* block);
+    // Keys [first_key, first_key + kSpanTokens), as far as each row may see. `scratch` holds attend_scratch() floats.
+    void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const Partial& out, float* scratch);
+    // Folds the next span's partial result of `count` queries into the first.
+    void (*merge)(const Partial& into, const Partial& next, int64_t count, int64_t head_dim);
+    void (*finish)(const Partial& partial, int64_t head_dim, float* out);
+};
+
+constexpr int64_t attend_scratch(int64_t head_dim) {
+    return kTileRows * (kSpanTokens + head_dim) + kBlockTokens * head_dim;
+}
+
+extern const Isa kScalar;
+#if defined(__x86_64__)
+extern const Isa kAvx2;
+extern const Isa kAvx512;
+#elif defined(__aarch64__)
+extern const Isa kNeon;
+extern const Isa kNeonDot;
+#endif
+
+// The named table, or the widest this processor runs where `name` is null. Null: unknown or not runnable here.
+const Isa* find_isa(const char* name);
+
+}  // namespace puna

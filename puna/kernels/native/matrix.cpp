@@ -1,0 +1,51 @@
+#include "matrix.h"
+
+#include <stdexcept>
+
+#include "pack.h"
+#include "pool.h"
+
+namespace puna {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+void check_order(const int32_t* order, int64_t rows) {
+    for (int64_t i = 0; i < rows; ++i)
+        if (order[i] < 0 || order[i] >= rows) refuse("row order names row " + std::to_string(order[i]) + " of " + std::to_string(rows));
+}
+
+}  // namespace
+
+Type type_named(const std::string& name) {
+    for (int i = 0; i < kTypes; ++i)
+        if (name == kLayouts[i].name) return static_cast<Type>(i);
+    refuse("no kernel for block type " + name);
+}
+
+Matrix::Matrix(const std::string& type, int64_t rows, int64_t columns, const uint8_t* data, int64_t data_bytes,
+               const int32_t* row_order, Pool& pool)
+    : type_(type_named(type)), rows_(rows), columns_(columns) {
+    const TypeLayout& layout = layout_of(type_);
+    if (rows <= 0 || columns <= 0 || columns % layout.block_values != 0)
+        refuse(std::to_string(columns) + " columns are no whole number of " + type + " blocks");
+    const int64_t blocks = columns / layout.block_values, row_bytes = blocks * layout.file_bytes;
+    if (data_bytes / row_bytes != rows || data_bytes % row_bytes != 0)
+        refuse(std::to_string(data_bytes) + " bytes are not " + std::to_string(rows) + " rows of " + std::to_string(row_bytes));
+    if (row_order) check_order(row_order, rows);
+    const int64_t group_bytes = blocks * layout.packed_bytes;
+    packed_ = Pages<uint8_t>(static_cast<size_t>(groups() * group_bytes));
+    pool.run([&](int thread) {
+        const int64_t begin = groups() * thread / pool.threads(), end = groups() * (thread + 1) / pool.threads();
+        for (int64_t g = begin; g < end; ++g) {
+            const uint8_t* sources[kGroupRows];
+            for (int r = 0; r < kGroupRows; ++r) {
+                const int64_t row = g * kGroupRows + r;
+                sources[r] = row < rows ? data + (row_order ? row_order[row] : row) * row_bytes : nullptr;
+            }
+            pack_group(type_, sources, blocks, packed_.data() + g * group_bytes);
+        }
+    });
+}
+
+}  // namespace puna

@@ -1,0 +1,181 @@
+// The packed blocks of each type, opened one panel at a time: 8 rows x 32 columns as
+// unsigned integers v, so that a weight is scale * v + bias. Included once per
+// instruction set, on top of its simd_*.h.
+#pragma once
+#include "layout.h"
+
+namespace puna::PUNA_SIMD {
+
+struct Panel {
+    B32 v[8];               // see layout.h
+    F8 scale[2], bias[2];   // of columns 0-15 and 16-31; [1] is unset where a type has one for all 32
+};
+
+inline void open_nibbles(const uint8_t* q, B32* v) {
+    for (int j = 0; j < 4; ++j) {
+        const B32 both = load_bytes(q + 32 * j);
+        v[j] = masked<15>(both);
+        v[j + 4] = shifted_right<4, 15>(both);
+    }
+}
+
+// Adds bit j of each byte of `h` as the fifth bit of vector j.
+inline void open_fifth_bits(const uint8_t* h, B32* v) {
+    const B32 bits = load_bytes(h);
+    v[0] = either(v[0], shifted_left<4, 16>(bits));
+    v[1] = either(v[1], shifted_left<3, 16>(bits));
+    v[2] = either(v[2], shifted_left<2, 16>(bits));
+    v[3] = either(v[3], shifted_left<1, 16>(bits));
+    v[4] = either(v[4], masked<16>(bits));
+    v[5] = either(v[5], shifted_right<1, 16>(bits));
+    v[6] = either(v[6], shifted_right<2, 16>(bits));
+    v[7] = either(v[7], shifted_right<3, 16>(bits));
+}
+
+inline void open_pairs_of_bits(const uint8_t* q, B32* v) {
+    for (int half = 0; half < 2; ++half) {
+        const B32 bits = load_bytes(q + 32 * half);
+        v[4 * half + 0] = masked<3>(bits);
+        v[4 * half + 1] = shifted_right<2, 3>(bits);
+        v[4 * half + 2] = shifted_right<4, 3>(bits);
+        v[4 * half + 3] = shifted_right<6, 3>(bits);
+    }
+}
+
+// kMax: the largest v. kHalves: scales change every 16 columns. kPanels: panels in a block.
+struct Q4_0 {
+    using Packed = PackedQ4_0;
+    static constexpr int kMax = 15, kPanels = 1;
+    static constexpr bool kHalves = false;
+    static void open(const Packed& block, int, Panel& p) {
+        open_nibbles(block.q, p.v);
+        p.scale[0] = load_half(block.d);
+        p.bias[0] = mul(p.scale[0], splat(-8.0f));
+    }
+};
+
+struct Q4_1 {
+    using Packed = PackedQ4_1;
+    static constexpr int kMax = 15, kPanels = 1;
+    static constexpr bool kHalves = false;
+    static void open(const Packed& block, int, Panel& p) {
+        open_nibbles(block.q, p.v);
+        p.scale[0] = load_half(block.d);
+        p.bias[0] = load_half(block.m);
+    }
+};
+
+struct Q5_0 {
+    using Packed = PackedQ5_0;
+    static constexpr int kMax = 31, kPanels = 1;
+    static constexpr bool kHalves = false;
+    static void open(const Packed& block, int, Panel& p) {
+        open_nibbles(block.q, p.v);
+        open_fifth_bits(block.h, p.v);
+        p.scale[0] = load_half(block.d);
+        p.bias[0] = mul(p.scale[0], splat(-16.0f));
+    }
+};
+
+struct Q5_1 {
+    using Packed = PackedQ5_1;
+    static constexpr int kMax = 31, kPanels = 1;
+    static constexpr bool kHalves = false;
+    static void open(const Packed& block, int, Panel& p) {
+        open_nibbles(block.q, p.v);
+        open_fifth_bits(block.h, p.v);
+        p.scale[0] = load_half(block.d);
+        p.bias[0] = load_half(block.m);
+    }
+};
+
+inline F8 negative(F8 a) { return sub(zero(), a); }
+
+struct Q2_K {
+    using Packed = PackedQ2_K;
+    static constexpr int kMax = 3, kPanels = 8;
+    static constexpr bool kHalves = true;
+    static void open(const Packed& block, int panel, Panel& p) {
+        open_pairs_of_bits(block.q[panel], p.v);
+        const F8 d = load_half(block.d), dmin = negative(load_half(block.dmin));
+        for (int half = 0; half < 2; ++half) {
+            uint8_t scale[8], low[8];
+            for (int r = 0; r < 8; ++r) {
+                scale[r] = block.scale_min[2 * panel + half][r] & 15;
+                low[r] = block.scale_min[2 * panel + half][r] >> 4;
+            }
+            p.scale[half] = mul(d, load_u8(scale));
+            p.bias[half] = mul(dmin, load_u8(low));
+        }
+    }
+};
+
+struct Q3_K {
+    using Packed = PackedQ3_K;
+    static constexpr int kMax = 7, kPanels = 8;
+    static constexpr bool kHalves = true;
+    static void open(const Packed& block, int panel, Panel& p) {
+        open_pairs_of_bits(block.q[panel], p.v);
+        const B32 h = load_bytes(block.h[panel]);
+        p.v[0] = either(p.v[0], shifted_left<2, 4>(h));
+        p.v[1] = either(p.v[1], shifted_left<1, 4>(h));
+        p.v[2] = either(p.v[2], masked<4>(h));
+        p.v[3] = either(p.v[3], shifted_right<1, 4>(h));
+        p.v[4] = either(p.v[4], shifted_right<2, 4>(h));
+        p.v[5] = either(p.v[5], shifted_right<3, 4>(h));
+        p.v[6] = either(p.v[6], shifted_right<4, 4>(h));
+        p.v[7] = either(p.v[7], shifted_right<5, 4>(h));
+        const F8 d = load_half(block.d);
+        for (int half = 0; half < 2; ++half) {
+            p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
+            p.bias[half] = mul(p.scale[half], splat(-4.0f));
+        }
+    }
+};
+
+struct Q4_K {
+    using Packed = PackedQ4_K;
+    static constexpr int kMax = 15, kPanels = 8;
+    static constexpr bool kHalves = false;
+    static void open(const Packed& block, int panel, Panel& p) {
+        open_nibbles(block.q[panel], p.v);
+        p.scale[0] = mul(load_half(block.d), load_u8(block.scale[panel]));
+        p.bias[0] = negative(mul(load_half(block.dmin), load_u8(block.min[panel])));
+    }
+};
+
+struct Q5_K {
+    using Packed = PackedQ5_K;
+    static constexpr int kMax = 31, kPanels = 8;
+    static constexpr bool kHalves = false;
+    static void open(const Packed& block, int panel, Panel& p) {
+        open_nibbles(block.q[panel], p.v);
+        open_fifth_bits(block.h[panel], p.v);
+        p.scale[0] = mul(load_half(block.d), load_u8(block.scale[panel]));
+        p.bias[0] = negative(mul(load_half(block.dmin), load_u8(block.min[panel])));
+    }
+};
+
+struct Q6_K {
+    using Packed = PackedQ6_K;
+    static constexpr int kMax = 63, kPanels = 8;
+    static constexpr bool kHalves = true;
+    static void open(const Packed& block, int panel, Panel& p) {
+        open_nibbles(block.q[panel], p.v);
+        for (int half = 0; half < 2; ++half) {
+            const B32 h = load_bytes(block.h[panel] + 32 * half);
+            B32* v = p.v + 4 * half;
+            v[0] = either(v[0], shifted_left<4, 48>(h));
+            v[1] = either(v[1], shifted_left<2, 48>(h));
+            v[2] = either(v[2], masked<48>(h));
+            v[3] = either(v[3], shifted_right<2, 48>(h));
+        }
+        const F8 d = load_half(block.d);
+        for (int half = 0; half < 2; ++half) {
+            p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
+            p.bias[half] = mul(p.scale[half], splat(-32.0f));
+        }
+    }
+};
+
+}  // namespace puna::PUNA_SIMD

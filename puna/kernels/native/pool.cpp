@@ -1,0 +1,82 @@
+#include "pool.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace puna {
+namespace {
+
+// About 100 us on a current core: longer than the gap between two decode steps.
+constexpr int kSpinsBeforeSleep = 4000;
+// A partner is late by more than this only when something else runs on its core: give it ours.
+constexpr int kSpinsBeforeYield = 20000;
+
+void relax() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Pool::Pool(int threads) : threads_(threads) {
+    for (int t = 1; t < threads_; ++t) workers_.emplace_back([this, t] { work(t); });
+}
+
+Pool::~Pool() {
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+}
+
+void Pool::run(const std::function<void(int)>& job) {
+    if (threads_ == 1) return job(0);
+    job_ = &job;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        jobs_started_.fetch_add(1, std::memory_order_release);
+    }
+    wake_.notify_all();
+    job(0);
+    barrier();
+}
+
+void Pool::barrier() {
+    if (threads_ == 1) return;
+    const int round = rounds_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
+        arrived_.store(0, std::memory_order_relaxed);
+        rounds_.store(round + 1, std::memory_order_release);
+        return;
+    }
+    for (int spins = 0; rounds_.load(std::memory_order_acquire) == round; ++spins) {
+        if (spins < kSpinsBeforeYield) relax();
+        else std::this_thread::yield();
+    }
+}
+
+bool Pool::wait_for_job(int seen) {
+    for (int spins = 0; spins < kSpinsBeforeSleep; ++spins) {
+        if (jobs_started_.load(std::memory_order_acquire) != seen) return true;
+        if (stopping_) return false;
+        relax();
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    wake_.wait(lock, [&] { return stopping_ || jobs_started_.load(std::memory_order_acquire) != seen; });
+    return !stopping_;
+}
+
+void Pool::work(int thread) {
+    for (int seen = 0; wait_for_job(seen); ++seen) {
+        (*job_)(thread);
+        barrier();
+    }
+}
+
+}  // namespace puna

@@ -1,0 +1,104 @@
+#include "tape.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+namespace puna {
+namespace {
+
+void require(bool holds, const std::string& what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+const Shape& checked(const Shape& s) {
+    require(s.layers > 0 && s.kv_blocks > 0 && s.max_batch_tokens > 0 && s.context_tokens > 0, "tape: a size is not positive");
+    require(s.heads > 0 && s.kv_heads > 0 && s.heads % s.kv_heads == 0, "tape: heads do not divide into KV heads");
+    require(s.heads / s.kv_heads <= kTileRows, "tape: more than 64 heads share a KV head");
+    require(s.head_dim > 0 && s.head_dim % 8 == 0, "tape: the head dimension is no multiple of 8");
+    return s;
+}
+
+}  // namespace
+
+Tape::Tape(const Shape& shape, int threads, const Isa& isa)
+    : shape_(checked(shape)), isa_(isa), pool_(threads), cache_(shape),
+      arena_(std::make_shared<Arena>(std::max<int64_t>(shape.max_batch_tokens, threads))) {
+    const auto slots = static_cast<size_t>(most_slots(shape, threads));
+    peaks_ = Pages<float>(slots);
+    totals_ = Pages<float>(slots);
+    mixes_ = Pages<float>(slots * static_cast<size_t>(shape.head_dim));
+    const int64_t next_partial = kTileRows * (shape.head_dim + 2);
+    for (int t = 0; t < threads; ++t) scratch_.emplace_back(static_cast<size_t>(attend_scratch(shape.head_dim) + next_partial));
+    for (int64_t l = 0; l < shape.layers; ++l) next_items_.push_back(std::make_unique<std::atomic<int64_t>>(0));
+}
+
+void Tape::begin() {
+    stages_.clear();
+    read_since_barrier_.clear();
+    result_.reset();
+    vocabulary_ = std::numeric_limits<int64_t>::max();
+}
+
+void Tape::end(const Handle& result) { result_ = result; }
+
+Handle Tape::make(int64_t width, Domain domain, bool by_row) const {
+    return std::make_shared<Buffer>(arena_, width, domain, by_row);
+}
+
+void Tape::add(Split split, Domain domain, std::function<void(int)> work) {
+    stages_.push_back({split, domain, std::move(work), true});
+    read_since_barrier_.clear();
+}
+
+// A barrier is spared when the stage before was split over the same rows, unless this one writes
+// where a neighbour may still be reading a row that all threads share.
+void Tape::add_by_rows(const View& x, const View& y, RowWork work) {
+    const Domain domain = y.domain;
+    const bool follows = !stages_.empty() && stages_.back().split == Split::Rows && stages_.back().domain == domain;
+    const auto& reads = read_since_barrier_;
+    const bool disturbs = x.storage != y.storage && std::find(reads.begin(), reads.end(), y.storage) != reads.end();
+    add(Split::Rows, domain, [this, x, domain, work = std::move(work)](int thread) {
+        if (rows(domain) == 1) return work(first_row(x, thread), thread);
+        const Range mine = share(rows(domain), thread);
+        for (int64_t row = mine.begin; row < mine.end; ++row) work(row, row);
+    });
+    stages_.back().meets = !follows || disturbs;
+    if (!stages_.back().meets) read_since_barrier_ = reads;
+    read_since_barrier_.push_back(x.storage);
+}
+
+Tape::Range Tape::share(int64_t count, int thread) const {
+    return {count * thread / pool_.threads(), count * (thread + 1) / pool_.threads()};
+}
+
+Activations Tape::activations(const View& x, int thread) const {
+    return x.storage->from(first_row(x, thread), own_row(x.domain, thread));
+}
+
+int64_t Tape::result_rows(const Batch& batch) const {
+    return result_->view.domain == Domain::Tokens ? batch.rows : batch.outputs;
+}
+
+void Tape::run(const Batch& batch, float* out) {
+    check_batch(shape_, batch, vocabulary_);
+    batch_ = batch;
+    plan_.make(shape_, batch, pool_.threads());
+    for (auto& next : next_items_) next->store(0, std::memory_order_relaxed);
+    pool_.run([this](int thread) {
+        for (const Stage& stage : stages_) {
+            if (stage.meets) pool_.barrier();
+            stage.work(thread);
+        }
+    });
+    const auto values = static_cast<size_t>(result_rows(batch) * result_width());
+    if (out) std::memcpy(out, result_->view.storage->x.data(), values * sizeof(float));
+}
+
+void Tape::copy_block(int64_t from, int64_t to) const {
+    require(std::min(from, to) >= 0 && std::max(from, to) < shape_.kv_blocks, "copy_block: no such block");
+    cache_.copy(from, to);
+}
+
+}  // namespace puna
