@@ -1,0 +1,141 @@
+"""The Llama network, top to bottom (arXiv:2302.13971, arXiv:2407.21783).
+
+In: one step's batch of token ids.  Out: the logits of the rows that want them.
+Written once, in kernels; does not know how a kernel computes, nor what a token
+means.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.errors import SettingError
+from puna.formats.checkpoint import Checkpoint
+from puna.kernels import BLOCK_TOKENS, Activation, Batch, Kernels, Rope, Shape
+from puna.kernels.reference import Eager
+from puna.model.config import LlamaConfig
+from puna.model.weights import LayerWeights, LlamaWeights, Progress, check_tensors, load_weights
+
+
+def network(k: Kernels, config: LlamaConfig, weights: LlamaWeights) -> Activation:
+    """Compute the logits, (outputs, vocabulary)."""
+    x = k.embed(weights.embedding)  # (rows, hidden), the residual stream
+    for layer in weights.layers:
+        x = attention_block(k, config, x, layer, weights.rope)
+        x = feed_forward_block(k, config, x, layer)
+    x = k.rms_norm(k.output_rows(x), weights.norm, config.rms_norm_eps)
+    return k.linear(x, weights.output)
+
+
+def attention_block(
+    k: Kernels, config: LlamaConfig, x: Activation, layer: LayerWeights, rope: Rope
+) -> Activation:
+    """Let each token read those before it: grouped-query attention, rotary positions."""
+    normed = k.rms_norm(x, layer.attention_norm, config.rms_norm_eps)
+    qkv = k.linear(normed, layer.query, layer.key, layer.value)
+    mixed = k.attention(qkv, rope, layer.index)  # (rows, heads * head_dim)
+    return k.linear_add(mixed, layer.attention_output, residual=x)
+
+
+def feed_forward_block(
+    k: Kernels, config: LlamaConfig, x: Activation, layer: LayerWeights
+) -> Activation:
+    """Transform each token by itself: SwiGLU."""
+    normed = k.rms_norm(x, layer.mlp_norm, config.rms_norm_eps)
+    hidden = k.swiglu(normed, layer.gate, layer.up)  # (rows, intermediate)
+    return k.linear_add(hidden, layer.down, residual=x)
+
+
+class Llama:
+    """A network with its weights and its cache of keys and values."""
+
+    def __init__(
+        self,
+        config: LlamaConfig,
+        weights: LlamaWeights,
+        kernels: Kernels,
+        context_tokens: int,
+    ) -> None:
+        self.config = config
+        self.context_tokens = context_tokens
+        self._weights = weights
+        self._kernels = kernels
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        context_tokens: int | None = None,
+        kv_blocks: int,
+        max_batch_tokens: int = 512,
+        threads: int | None = None,
+        progress: Progress | None = None,
+        reference: bool = False,
+    ) -> Llama:
+        """Load the weights and make room for `kv_blocks` blocks of cached keys and values.
+
+        `context_tokens` is what the model was trained for, or what the cache can hold, unless
+        said otherwise; `threads` is every core that this process may use.  With `reference`,
+        NumPy computes.  Raises a ModelFileError for a model that cannot be run, and
+        SettingError for a context that it does not have.
+        """
+        config = LlamaConfig.from_checkpoint(checkpoint)
+        check_tensors(checkpoint, config)
+        context = _context(config, context_tokens, kv_blocks)
+        kernels = _kernels(_shape(config, context, kv_blocks, max_batch_tokens), threads, reference)
+        weights = load_weights(
+            checkpoint, config, kernels, context_tokens=context, progress=progress
+        )
+        return cls(config, weights, kernels, context)
+
+    def forward(self, batch: Batch) -> NDArray[np.float32]:
+        """Append the batch's tokens to the cache; compute (outputs, vocab_size) logits."""
+        return self._kernels.run(self._network, batch)
+
+    def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copy cache blocks, (from, to) each, before sequences that share one part ways."""
+        self._kernels.copy_blocks(pairs)
+
+    def close(self) -> None:
+        """Give back weights and cache."""
+        self._kernels.close()
+
+    def _network(self, k: Kernels) -> Activation:
+        return network(k, self.config, self._weights)
+
+
+def _context(config: LlamaConfig, wanted: int | None, kv_blocks: int) -> int:
+    trained = config.max_position_embeddings
+    if wanted is None:
+        return min(trained, kv_blocks * BLOCK_TOKENS)
+    if not 1 <= wanted <= trained:
+        raise SettingError(
+            f"context_tokens is {wanted}, but this model has positions for 1 to {trained}; "
+            "choose a number between them"
+        )
+    return wanted
+
+
+def _shape(config: LlamaConfig, context: int, kv_blocks: int, max_batch_tokens: int) -> Shape:
+    return Shape(
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_dim=config.head_dim,
+        kv_blocks=kv_blocks,
+        max_batch_tokens=max_batch_tokens,
+        context_tokens=context,
+    )
+
+
+def _kernels(shape: Shape, threads: int | None, reference: bool) -> Kernels:
+    if reference:
+        return Eager(shape)
+    from puna.kernels.native import Tape  # noqa: PLC0415 (the reference runs without a compiler)
+
+    return Tape(shape, threads or len(os.sched_getaffinity(0)))
