@@ -26,15 +26,16 @@ def all_shards(path: Path) -> list[Path]:
     match = SHARD_NAME.fullmatch(path.name)
     if match is None:
         return [path]
-    count = int(match["count"])
-    names = shard_names(match["stem"], count)
-    for name in names:
-        if not (path.parent / name).is_file():
+    paths = [path.parent / name for name in shard_names(match["stem"], int(match["count"]))]
+    if path not in paths:
+        raise MalformedFileError(f"{path}: its name counts shards wrongly; rename it")
+    for shard in paths:
+        if not shard.is_file():
             raise ModelNotFoundError(
-                f"{path.parent / name}: this shard of a model in {count} files is missing; "
+                f"{shard}: this shard of a model in {len(paths)} files is missing; "
                 "download it into the same folder"
             )
-    return [path.parent / name for name in names]
+    return paths
 
 
 def shard_names(stem: str, count: int) -> list[str]:
