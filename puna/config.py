@@ -15,7 +15,7 @@ from pathlib import Path
 from puna.errors import SettingError
 
 DEFAULT_MODEL = "smollm2"
-INSTRUCTION_SETS = ("scalar", "avx2", "neon")
+INSTRUCTION_SETS = ("scalar", "avx2", "avx512", "neon", "neondot")
 NAMES = ("PUNA_HOME", "PUNA_MODEL", "PUNA_THREADS", "PUNA_CONTEXT", "PUNA_ISA")
 
 

@@ -45,7 +45,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PUNA_THREADS", "two", "PUNA_THREADS is 'two'"),
         ("PUNA_CONTEXT", "-1", "PUNA_CONTEXT is '-1'"),
         ("PUNA_CONTEXT", "\u0662", "whole number above zero"),
-        ("PUNA_ISA", "avx512", "scalar, avx2, neon"),
+        ("PUNA_ISA", "sse2", "scalar, avx2, avx512, neon, neondot"),
     ],
 )
 def test_a_wrong_variable_is_named(name: str, value: str, message: str) -> None:

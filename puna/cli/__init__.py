@@ -1,0 +1,78 @@
+"""The `puna` command: one file per command; the one place that wires everything together.
+
+In: arguments, PUNA_* variables, a terminal.  Out: answers on stdout, everything
+else on stderr.  A command imports the engine only when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from puna.cli.ask import ask
+from puna.cli.bench import bench
+from puna.cli.chat import chat
+from puna.cli.models import models
+from puna.cli.perplexity import perplexity
+from puna.cli.pull import pull
+from puna.cli.tokenize import tokenize
+from puna.config import Settings
+from puna.errors import PunaError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="puna",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: puna chat",
+)
+
+
+@app.callback()
+def puna(context: typer.Context) -> None:
+    """Puna, the open home of Llama models: run them on your own machine."""
+    context.obj = Settings.from_environment()
+
+
+def version() -> None:
+    """Print Puna's version."""
+    from importlib.metadata import version as installed_version
+
+    print(installed_version("puna"))
+
+
+def _add(command: typer.models.CommandFunctionType, example: str) -> None:
+    app.command(epilog=f"Example: {example}")(command)
+
+
+_add(ask, "puna ask 'Who wrote Hamlet?' --temperature 0")
+_add(chat, "puna chat --system 'Answer in one sentence.'")
+_add(pull, "puna pull hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M")
+_add(bench, "puna bench --prompt 512 --new 128 --json")
+_add(tokenize, "puna tokenize 'Hello, world'")
+_add(perplexity, "puna perplexity book.txt")
+_add(version, "puna version")
+app.add_typer(models, name="models", epilog="Example: puna models show smollm2")
+
+
+def main() -> None:
+    """Run the command line; what a user or a file can cause ends as one line on stderr."""
+    try:
+        app(prog_name="puna")
+    except PunaError as error:
+        fail(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}")
+    except MemoryError:
+        fail("the machine's memory is full; choose a smaller model or a smaller --context")
+
+
+def fail(message: str) -> None:
+    """Say what went wrong and leave with exit code 1."""
+    print(f"puna: error: {message}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,66 @@
+"""Showing an answer while it is made.
+
+In: the deltas of one choice.  Out: their text on stdout at once, and the whole
+reply.  Does not know where the deltas come from.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import typer
+
+from puna.chat import Answer, Delta, FinishReason, Reply, Timings, ToolCall, Usage
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def show(deltas: Iterator[Delta]) -> Reply:
+    """Write the answer to stdout as it comes, ending with a newline; return it whole."""
+    return gather(_written(deltas))
+
+
+def gather(deltas: Iterator[Delta]) -> Reply:
+    """Join the deltas of one choice; Ctrl-C ends them, as "cancelled" with what is there."""
+    text: list[str] = []
+    calls: list[ToolCall] = []
+    finish: FinishReason = "cancelled"
+    usage, timings = Usage(), Timings()
+    try:
+        for delta in deltas:
+            text.append(delta.text)
+            calls += delta.tool_calls
+            finish = delta.finish_reason or finish
+            usage, timings = delta.usage or usage, delta.timings or timings
+    except KeyboardInterrupt:
+        pass
+    answer = Answer("".join(text), finish, tool_calls=tuple(calls))
+    return Reply((answer,), usage, timings)
+
+
+def _written(deltas: Iterator[Delta]) -> Iterator[Delta]:
+    last = "\n"
+    try:
+        for delta in deltas:
+            sys.stdout.write(delta.text)
+            sys.stdout.flush()
+            last = delta.text[-1:] or last
+            yield delta
+    finally:
+        if last != "\n":
+            print(flush=True)
+
+
+def note_unfinished(reply: Reply) -> None:
+    """Say on stderr when an answer was cut at its longest."""
+    if reply.choices[0].finish_reason == "length":
+        tokens = reply.usage.completion_tokens
+        print(f"puna: stopped after {tokens} tokens; --max-tokens sets the limit", file=sys.stderr)
+
+
+def leave(reply: Reply) -> None:
+    """End the program as the answer ended: with 130 if Ctrl-C stopped it."""
+    note_unfinished(reply)
+    if reply.choices[0].finish_reason == "cancelled":
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,52 @@
+"""The options that several commands share.
+
+In: nothing.  Out: annotated types for command functions.  Knows no command.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+# What Llama 3.1 recommends in its generation_config.json.
+TEMPERATURE = 0.6
+TOP_P = 0.9
+MAX_TOKENS = 2048
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        help="A name in the model store, or a path to a .gguf file or a safetensors folder.",
+        show_default="smollm2, or PUNA_MODEL",
+    ),
+]
+System = Annotated[
+    str | None,
+    typer.Option("--system", "-s", metavar="TEXT", help="What the model is told beforehand."),
+]
+Temperature = Annotated[
+    float,
+    typer.Option("--temperature", "-t", metavar="T", help="0 always takes the likeliest token."),
+]
+TopP = Annotated[
+    float,
+    typer.Option(
+        "--top-p",
+        metavar="P",
+        help="Choose among the likeliest tokens that together have this probability.",
+    ),
+]
+MaxTokens = Annotated[
+    int, typer.Option("--max-tokens", "-n", metavar="N", help="The longest answer, in tokens.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", metavar="N", help="Same seed and question, same answer.", show_default="random"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
