@@ -179,6 +179,7 @@ class TinyLlama:
         self, path: Path, types: str | Mapping[str, str] = "F32", *, shards: int = 1
     ) -> Path:
         """Write the model; returns the path to open (of several shards the first)."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         patterns = {"*": types} if isinstance(types, str) else types
         names = list(self.gguf_tensors)
         per_shard = -(-len(names) // shards) if shards > 1 else 0

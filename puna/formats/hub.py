@@ -71,11 +71,18 @@ class HubFile:
 
 
 class Hub:
-    """`endpoint` and `token` are huggingface_hub's own unless given."""
+    """`endpoint` and `token` are huggingface_hub's own unless given.
 
-    def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
+    After an attempt that brought nothing, the next one waits `first_pause_s`,
+    then twice as long, and so on.
+    """
+
+    def __init__(
+        self, endpoint: str | None = None, token: str | None = None, *, first_pause_s: float = 0.5
+    ) -> None:
         self.endpoint = endpoint or constants.ENDPOINT
         self.token = token
+        self.first_pause_s = first_pause_s
 
     def files(self, repo_id: str) -> list[HubFile]:
         """What the newest commit of a repository holds, in one request.
@@ -117,7 +124,8 @@ class Hub:
                     f"{file.repo_id}/{file.name}: broke off after {before:,} of {file.size:,} "
                     f"bytes{trouble}; pull again to go on from there"
                 )
-            time.sleep(_pause_s(failures))
+            if failures:
+                time.sleep(self.first_pause_s * 2 ** (failures - 1))
 
     def _try(self, file: HubFile, output: IO[bytes], progress: Progress) -> str:
         """One request; returns what broke it off, if anything did."""
@@ -219,8 +227,3 @@ def _held(output: IO[bytes], file: HubFile) -> Iterator[None]:
 
 def _timeout_s() -> int:
     return constants.HF_HUB_DOWNLOAD_TIMEOUT
-
-
-def _pause_s(failures: int) -> float:
-    """At once after a cut that brought bytes; otherwise longer and longer."""
-    return 0.0 if failures == 0 else 0.25 * 2**failures
