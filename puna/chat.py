@@ -87,6 +87,7 @@ class Delta:
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
     timings: Timings | None = None
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()  # from the prompt's second token on
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Reply:
     choices: tuple[Answer, ...]
     usage: Usage
     timings: Timings
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()  # from the prompt's second token on
 
     @property
     def text(self) -> str:

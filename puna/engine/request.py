@@ -53,8 +53,8 @@ class StopCheck(Protocol):
         """Tell whether the choice ends with this token."""
         ...
 
-    def fork(self) -> Self:
-        """Return an independent check in the same state."""
+    def fresh(self) -> Self:
+        """Return an independent check that has seen nothing."""
         ...
 
 

@@ -119,7 +119,7 @@ def uniform(seed: int, index: int, step: int) -> float:
 def _tempered(scores: Row, temperature: float) -> Row:
     """Return exp((score - best) / temperature): the best has weight 1."""
     with np.errstate(over="ignore", under="ignore"):  # a tiny temperature drives the rest to 0
-        distances = scores - scores.max()
+        distances: Row = scores - scores.max()
         distances /= np.float32(max(temperature, _COLDEST))
         np.exp(distances, out=distances)
     return distances

@@ -82,7 +82,7 @@ class Sequence:
         self.followed = False  # the request's other choices were let into the line
         mask = None if request.mask is None else request.mask.fork()
         self.sampler = Sampler(request.params, request.prompt_ids, index, mask)
-        self._stop_check = None if request.stop_check is None else request.stop_check.fork()
+        self._stop_check = None if request.stop_check is None else request.stop_check.fresh()
         self._most_tokens = (
             room_tokens if request.params.max_tokens is None else (request.params.max_tokens)
         )

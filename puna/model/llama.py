@@ -59,9 +59,11 @@ class Llama:
         weights: LlamaWeights,
         kernels: Kernels,
         context_tokens: int,
+        kv_blocks: int,
     ) -> None:
         self.config = config
         self.context_tokens = context_tokens
+        self.kv_blocks = kv_blocks
         self._weights = weights
         self._kernels = kernels
 
@@ -91,7 +93,7 @@ class Llama:
         weights = load_weights(
             checkpoint, config, kernels, context_tokens=context, progress=progress
         )
-        return cls(config, weights, kernels, context)
+        return cls(config, weights, kernels, context, kv_blocks)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Append the batch's tokens to the cache; compute (outputs, vocab_size) logits."""

@@ -72,7 +72,7 @@ class ScriptedModel:
             prints[rows] = all_prints[first:]
             bad = np.isin(history, list(self.poison))
             poisoned[rows] = np.logical_or.accumulate(bad)[first:]
-        logits = _noise(prints[batch.output_rows], self.vocab_size)
+        logits: NDArray[np.float32] = _noise(prints[batch.output_rows], self.vocab_size)
         logits[poisoned[batch.output_rows]] = np.nan
         return logits
 
@@ -100,6 +100,14 @@ class ScriptedModel:
             raise ForeignRowError(f"a row of blocks {blocks.tolist()} belongs to another history")
         self.rows_checked += length
         return tokens, prints
+
+
+def logits_after(history: Sequence[int], vocab_size: int = 97) -> NDArray[np.float32]:
+    """Return (vocab_size,) what the model says after `history`."""
+    seen = 1
+    for token in history:
+        seen = (seen * int(_FACTOR) + token + 1) % 2**64
+    return _noise(np.array([seen], np.uint64), vocab_size)[0]
 
 
 def _noise(prints: NDArray[np.uint64], vocab_size: int) -> NDArray[np.float32]:
@@ -153,10 +161,9 @@ def run(engine: Engine, requests: Sequence[Request], most_steps: int = 100_000) 
     raise AssertionError(f"not done after {most_steps} steps")
 
 
-def alone(request: Request, **model: int) -> list[int]:
+def alone(request: Request) -> list[int]:
     """Return what the first choice says when nothing runs beside it and nothing is cached."""
-    engine = Engine(ScriptedModel(kv_blocks=64, **model))
-    return run(engine, [request])[0, 0].tokens
+    return run(Engine(ScriptedModel()), [request])[0, 0].tokens
 
 
 def prompt(seed: int, length: int, vocab_size: int = 97) -> tuple[int, ...]:

@@ -1,0 +1,156 @@
+"""From the engine's emissions to deltas of text.
+
+In: the emissions of one request.  Out: deltas, each choice's in order, the
+last one with usage and timings.  Knows no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from puna.chat import Delta, FinishReason, Timings, TokenLogprob, Tool, ToolCall, Usage
+from puna.engine import Emission, SamplingParams, SequenceStats, Ticket, TokenScore
+from puna.llm.stop import StopStrings
+from puna.text.stream import StreamDecoder
+from puna.text.tokenizer import Tokenizer
+from puna.text.tools import parse_tool_calls
+
+Progress = Callable[[int, int | None], None]  # prompt tokens read, and in all
+
+CALL_TOKENS = ("<|python_tag|>", "<tool_call>", "</tool_call>")  # shown where there are tools
+_CALL_OPENERS = "{[<"  # every published call format begins with one of these
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What it takes to read a request's tokens as text."""
+
+    tokenizer: Tokenizer
+    params: SamplingParams
+    template_name: str = ""
+    tools: tuple[Tool, ...] = ()
+    progress: Progress | None = None
+    continuing: bool = False  # the text goes on from the prompt's, so a leading space is its own
+
+    def decoder(self) -> StreamDecoder:
+        """Return a decoder at the beginning of an answer."""
+        special = self.tokenizer.special
+        show = [special[text] for text in CALL_TOKENS if self.tools and text in special]
+        return StreamDecoder(self.tokenizer, show=show, continuing=self.continuing)
+
+    def deltas(self, ticket: Ticket, prompt_tokens: int) -> Iterator[Delta]:
+        """Yield deltas until every choice has ended; closing this ends the request.
+
+        Raises the error that ended a choice, if one did.
+        """
+        choices = [Choice(self, index) for index in range(self.params.n)]
+        stats: dict[int, SequenceStats] = {}
+        with ticket:
+            for emission in ticket:
+                if emission.error is not None:
+                    raise emission.error
+                self._report(emission, prompt_tokens)
+                if emission.stats is not None:
+                    stats[emission.index] = emission.stats
+                totals = stats if len(stats) == self.params.n else {}
+                yield from choices[emission.index].read(emission, totals)
+
+    def _report(self, emission: Emission, prompt_tokens: int) -> None:
+        done = emission.prefilled_tokens
+        if self.progress is not None and done is not None and emission.index == 0:
+            self.progress(done, prompt_tokens)
+
+    def logprob(self, score: TokenScore) -> TokenLogprob:
+        """Spell out a score's tokens."""
+        text = self.tokenizer.token_text
+        top = tuple((token_id, text(token_id), logprob) for token_id, logprob in score.top)
+        return TokenLogprob(score.token_id, text(score.token_id), score.logprob, top)
+
+
+class Choice:
+    """The text of one choice as it grows."""
+
+    def __init__(self, reading: Reading, index: int) -> None:
+        self._reading = reading
+        self._index = index
+        self._decoder = reading.decoder()
+        self._stops = StopStrings(reading.params.stop)
+        self._said = ""  # all text up to now
+        self._shown = 0  # characters of it that went out
+
+    def read(self, emission: Emission, stats: dict[int, SequenceStats]) -> Iterator[Delta]:
+        """Yield what the emission adds; `stats` of every choice go into the request's last."""
+        if emission.token_id is not None:
+            self._said += self._stops.push(self._decoder.push(emission.token_id))
+        if emission.finish_reason is not None:
+            yield self._last(emission, emission.finish_reason, stats)
+        elif delta := self._next(emission):
+            yield delta
+
+    def _next(self, emission: Emission) -> Delta | None:
+        """Return what can be shown now, if anything can."""
+        delta = Delta(
+            self._showable(),
+            self._index,
+            logprobs=self._logprobs(emission),
+            prompt_logprobs=self._prompt_logprobs(emission),
+        )
+        return delta if delta.text or delta.logprobs or delta.prompt_logprobs else None
+
+    def _last(
+        self, emission: Emission, reason: FinishReason, stats: dict[int, SequenceStats]
+    ) -> Delta:
+        self._said += self._stops.push(self._decoder.flush()) + self._stops.flush()
+        rest, calls = self._calls()
+        return Delta(
+            rest,
+            self._index,
+            logprobs=self._logprobs(emission),
+            finish_reason="tool_calls" if calls and reason == "stop" else reason,
+            tool_calls=calls,
+            usage=_usage(stats) if stats else None,
+            timings=_timings(stats) if stats else None,
+            prompt_logprobs=self._prompt_logprobs(emission),
+        )
+
+    def _logprobs(self, emission: Emission) -> tuple[TokenLogprob, ...]:
+        return () if emission.score is None else (self._reading.logprob(emission.score),)
+
+    def _prompt_logprobs(self, emission: Emission) -> tuple[TokenLogprob, ...]:
+        return tuple(self._reading.logprob(score) for score in emission.prompt_scores)
+
+    def _showable(self) -> str:
+        """Return new text; with tools, only what stands before anything that may be a call."""
+        end = len(self._said)
+        if self._reading.tools:
+            opened = (self._said.find(opener) for opener in _CALL_OPENERS)
+            end = min((place for place in opened if place >= 0), default=end)
+        text = self._said[self._shown : end]
+        self._shown = max(self._shown, end)
+        return text
+
+    def _calls(self) -> tuple[str, tuple[ToolCall, ...]]:
+        """Return the rest of the text without the calls in it, and these."""
+        reading = self._reading
+        if not reading.tools:
+            return self._said[self._shown :], ()
+        text, calls = parse_tool_calls(self._said, reading.template_name, reading.tools)
+        if not calls:
+            return self._said[self._shown :], ()
+        shown = self._said[: self._shown]
+        return (text[len(shown) :] if text.startswith(shown) else ""), tuple(calls)
+
+
+def _usage(stats: dict[int, SequenceStats]) -> Usage:
+    return Usage(
+        prompt_tokens=stats[0].prompt_tokens,
+        completion_tokens=sum(choice.completion_tokens for choice in stats.values()),
+        cached_tokens=stats[0].cached_tokens,
+    )
+
+
+def _timings(stats: dict[int, SequenceStats]) -> Timings:
+    """Return the first choice's wait and prefill, and the longest decode."""
+    decode_s = max(choice.decode_s for choice in stats.values())
+    return Timings(stats[0].queued_s, stats[0].prefill_s, decode_s)

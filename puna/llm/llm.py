@@ -1,0 +1,212 @@
+"""A Llama, opened: ask it, talk with it, let it go on from a text.
+
+In: messages or raw text, and sampling parameters by name.  Out: deltas as
+they are made, or a whole reply.  Knows no transport; any thread may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from puna.chat import Delta, Message, Reply, Tool
+from puna.engine import Engine, EngineLoop, EngineSettings, Request, SamplingParams
+from puna.engine.perplexity import Perplexity, halved_windows, perplexity, plain_windows
+from puna.llm.answer import Progress, Reading
+from puna.llm.defaults import model_defaults, sampling_params
+from puna.llm.opening import Opened, open_model
+from puna.llm.reply import joined
+from puna.llm.stop import TextStop
+from puna.text.grammar import Grammar, GrammarCompiler, Mask
+from puna.text.template import encode_prompt
+
+
+class LLM:
+    """One model in memory, with one engine that answers every caller at once.
+
+    `model` is a name in the model store or a path.  `context_tokens` is the
+    longest prompt and answer together (at most what the model was trained
+    for; 8,192 if the model can do more), `kv_tokens` what all requests
+    together keep in the KV cache, `threads` all cores unless said.
+
+    Sampling parameters are those of `SamplingParams`, by name; what is not
+    said is as the model's own generation config has it.  Every call may raise
+    a RequestError at once, and any PunaError while it answers.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "smollm2",
+        *,
+        context_tokens: int | None = None,
+        kv_tokens: int | None = None,
+        threads: int | None = None,
+        settings: EngineSettings | None = None,
+        home: str | Path | None = None,
+        progress: Progress | None = None,
+        reference: bool = False,
+    ) -> None:
+        settings = settings or EngineSettings()
+        self._opened: Opened = open_model(
+            model,
+            context_tokens=context_tokens,
+            kv_tokens=kv_tokens,
+            threads=threads,
+            max_batch_tokens=settings.max_batch_tokens,
+            home=home,
+            progress=progress,
+            reference=reference,
+        )
+        self.path = self._opened.checkpoint.path
+        self.tokenizer = self._opened.tokenizer
+        self.template = self._opened.template
+        self.defaults = model_defaults(self._opened.checkpoint)
+        engine = Engine(self._opened.model, settings)
+        self.context_tokens = engine.context_tokens
+        self._loop = EngineLoop(engine)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Tool] = (),
+        grammar: Grammar | None = None,
+        progress: Progress | None = None,
+        cache_salt: str = "",
+        **params: Any,
+    ) -> Iterator[Delta]:
+        """Yield the answer to a dialog as it is made; closing the iterator stops it at once.
+
+        `progress` hears of prompt tokens as they are read.  Prompts share
+        cached work only under the same `cache_salt`.
+        """
+        return self._start(
+            self._prompt_ids(messages, tools),
+            params,
+            tools=tuple(tools),
+            grammar=grammar,
+            progress=progress,
+            cache_salt=cache_salt,
+        )
+
+    def reply(self, messages: Sequence[Message], **options: Any) -> Reply:
+        """Answer a dialog and return the whole reply; takes what `stream` takes."""
+        return joined(self.stream(messages, **options))
+
+    def ask(self, question: str, *, system: str | None = None, **options: Any) -> str:
+        """Answer one question with text alone."""
+        opening = [] if system is None else [Message("system", system)]
+        return self.reply([*opening, Message("user", question)], **options).text
+
+    def stream_completion(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        grammar: Grammar | None = None,
+        progress: Progress | None = None,
+        cache_salt: str = "",
+        **params: Any,
+    ) -> Iterator[Delta]:
+        """Yield what follows raw text, which gets BOS if the model wants it, or token ids as is."""
+        ids = self.tokenize(prompt, opening=True) if isinstance(prompt, str) else list(prompt)
+        return self._start(
+            ids,
+            params,
+            continuing=True,
+            grammar=grammar,
+            progress=progress,
+            cache_salt=cache_salt,
+        )
+
+    def complete(self, prompt: str | Sequence[int], **options: Any) -> Reply:
+        """Return what follows raw text or token ids; takes what `stream_completion` takes."""
+        return joined(self.stream_completion(prompt, **options))
+
+    def tokenize(self, text: str, *, opening: bool = False) -> list[int]:
+        """Return the ids of plain text; with `opening`, BOS before them if the model wants it."""
+        tokenizer = self.tokenizer
+        bos = [tokenizer.bos_id] if opening and tokenizer.add_bos else []
+        return [*(token for token in bos if token is not None), *tokenizer.encode(text)]
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, control tokens left out."""
+        return self.tokenizer.decode(ids)
+
+    def count_prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> int:
+        """Return how many tokens a dialog takes as a prompt."""
+        return len(self._prompt_ids(messages, tools))
+
+    def perplexity(
+        self,
+        text: str,
+        *,
+        window: int = 512,
+        plain: bool = False,
+        progress: Progress | None = None,
+    ) -> Perplexity:
+        """Measure how well the model foresees `text`, in windows of `window` tokens.
+
+        Counts the second half of each window, as llama.cpp's tool does, or
+        with `plain` every token.  `progress` hears of tokens read, and of all.
+        """
+        bos_id = self.tokenizer.bos_id if self.tokenizer.add_bos else None
+        cut = plain_windows if plain else halved_windows
+        windows = cut(self.tokenize(text, opening=not plain), window, bos_id)
+        return perplexity(self._loop, windows, progress)
+
+    def close(self) -> None:
+        """End every answer with EngineError and give the memory back."""
+        self._loop.close()
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def _grammars(self) -> GrammarCompiler:
+        return GrammarCompiler(self.tokenizer)
+
+    def _prompt_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
+        return encode_prompt(self.tokenizer, self.template.render(messages, tools))
+
+    def _start(
+        self,
+        ids: Sequence[int],
+        params: dict[str, Any],
+        *,
+        tools: tuple[Tool, ...] = (),
+        continuing: bool = False,
+        grammar: Grammar | None,
+        progress: Progress | None,
+        cache_salt: str,
+    ) -> Iterator[Delta]:
+        """Submit now, so that a bad request fails here and not at the first delta."""
+        sampling = sampling_params(self.defaults, params)
+        name = self.template.name
+        reading = Reading(self.tokenizer, sampling, name, tools, progress, continuing)
+        request = Request(
+            tuple(ids),
+            sampling,
+            self.tokenizer.stop_ids,
+            self._mask(grammar),
+            TextStop(sampling.stop, reading.decoder) if sampling.stop else None,
+            cache_salt,
+        )
+        return reading.deltas(self._loop.submit(request), len(request.prompt_ids))
+
+    def _mask(self, grammar: Grammar | None) -> Mask | None:
+        return None if grammar is None else self._grammars.compile(grammar)
+
+
+__all__ = ["LLM", "SamplingParams"]

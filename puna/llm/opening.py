@@ -1,0 +1,98 @@
+"""A model's name or path opened: weights, tokenizer and template, side by side.
+
+In: what to open and how much memory to use.  Out: the parts, checked and
+loaded.  Knows no request.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from puna.errors import SettingError
+from puna.formats.checkpoint import Checkpoint, open_checkpoint
+from puna.formats.store import ModelStore
+from puna.kernels.batch import BLOCK_TOKENS
+from puna.model.config import LlamaConfig
+from puna.model.llama import Llama
+from puna.text.template import Template, choose_template
+from puna.text.tokenizer import Tokenizer
+
+LONGEST_CONTEXT_UNASKED = 8192  # an 8B Llama's keys and values take 1 GiB for as much
+KV_BYTES_UNASKED = 2**29
+_KV_VALUE_BYTES = 2  # keys and values are kept as halfs
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The parts of an open model."""
+
+    checkpoint: Checkpoint
+    model: Llama
+    tokenizer: Tokenizer
+    template: Template
+
+    def close(self) -> None:
+        """Give back weights, cache and maps."""
+        self.model.close()
+        self.checkpoint.close()
+
+
+def open_model(
+    model: str | Path,
+    *,
+    context_tokens: int | None,
+    kv_tokens: int | None,
+    threads: int | None,
+    max_batch_tokens: int,
+    home: str | Path | None,
+    progress: Callable[[int, int], None] | None,
+    reference: bool,
+) -> Opened:
+    """Open and load; `progress` hears of bytes of weights.
+
+    Raises ModelNotFoundError, a ModelFileError, or SettingError for a context
+    or a cache that the model cannot have.
+    """
+    checkpoint = open_checkpoint(ModelStore(_home(home)).find(model))
+    try:
+        config = LlamaConfig.from_checkpoint(checkpoint)
+        context = _context(config, context_tokens)
+        tokenizer = Tokenizer.from_checkpoint(checkpoint)
+        template = choose_template(checkpoint, tokenizer)
+        llama = Llama.from_checkpoint(
+            checkpoint,
+            context_tokens=context,
+            kv_blocks=_kv_blocks(config, context, kv_tokens),
+            max_batch_tokens=max_batch_tokens,
+            threads=threads,
+            progress=progress,
+            reference=reference,
+        )
+    except BaseException:
+        checkpoint.close()
+        raise
+    return Opened(checkpoint, llama, tokenizer, template)
+
+
+def _home(home: str | Path | None) -> Path:
+    return Path(home or os.environ.get("PUNA_HOME", "~/.local/share/puna")).expanduser()
+
+
+def _context(config: LlamaConfig, wanted: int | None) -> int:
+    """Return the context asked for, which the model itself judges, or a modest one."""
+    if wanted is not None:
+        return wanted
+    return min(config.max_position_embeddings, LONGEST_CONTEXT_UNASKED)
+
+
+def _kv_blocks(config: LlamaConfig, context: int, kv_tokens: int | None) -> int:
+    """Return the blocks for `kv_tokens`, or for 512 MiB but at least one whole context."""
+    if kv_tokens is not None and kv_tokens < BLOCK_TOKENS:
+        raise SettingError(f"kv_tokens is {kv_tokens}; it must be at least {BLOCK_TOKENS}")
+    values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    affordable = KV_BYTES_UNASKED // (values * _KV_VALUE_BYTES)
+    tokens = max(context, affordable) if kv_tokens is None else kv_tokens
+    return -(-tokens // BLOCK_TOKENS)
