@@ -1,0 +1,1 @@
+"""Strings <-> token ids: tokenizer, templates, streaming, tool calls, grammars."""
