@@ -65,9 +65,13 @@ RopeScaling: TypeAlias = LinearScaling | Llama3Scaling | FrequencyDivisors
 
 
 def frequencies(rope_theta: float, head_dim: int, scaling: RopeScaling | None) -> Floats:
-    """Compute the (head_dim // 2,) angles that one position adds: theta^(-2 i / head_dim)."""
+    """Compute the (head_dim // 2,) angles that one position adds: theta^(-2 i / head_dim).
+
+    Rounded where PyTorch rounds: a last bit here is a visible angle 100,000 positions later.
+    """
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
-    unscaled = np.float32(1) / np.float32(rope_theta) ** exponents
+    powers = np.power(rope_theta, exponents.astype(np.float64)).astype(np.float32)
+    unscaled = np.float32(1) / powers
     return scaling.scaled(unscaled) if scaling else unscaled
 
 
