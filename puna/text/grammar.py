@@ -1,0 +1,161 @@
+"""Which token may come next, when an answer must keep to a grammar.
+
+In: a JSON schema, a regex or a Lark grammar, and the tokens chosen so far.
+Out: a bit for every token.  A grammar that cannot be enforced is a
+GrammarError; nothing is ever generated unconstrained instead.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+from numpy.typing import NDArray
+
+from puna.errors import GrammarError
+from puna.text.grammar_caps import check_source, parse_schema
+from puna.text.tokenizer import Tokenizer
+
+Kind = Literal["json_schema", "json_object", "regex", "lark"]
+
+# One space after a comma or colon, as models are used to; endless space is how small ones get lost.
+_JSON_OPTIONS: Any = {"whitespace_pattern": " ?", "lenient": False, "coerce_one_of": False}
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What an answer must keep to; `source` is not read for json_object."""
+
+    kind: Kind
+    source: str = ""
+
+
+class Mask:
+    """A grammar in one answer's progress."""
+
+    def __init__(self, matcher: LLMatcher, stop_ids: frozenset[int]) -> None:
+        self._matcher = matcher
+        self._stop_ids = stop_ids
+        self._ended = False
+
+    def bits(self) -> NDArray[np.uint32]:
+        """(ceil(vocab / 32),) 1 = allowed now; bit i of word w is token 32 w + i.
+
+        Raises GrammarError if the grammar has become too costly to follow.
+        """
+        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)
+        self._check()
+        return bits
+
+    def accept(self, token_id: int) -> None:
+        """Take the chosen token; raises GrammarError if the grammar forbids it."""
+        if self._ended or not self._matcher.consume_token(token_id):
+            self._check()
+            raise GrammarError(f"token {token_id} is not allowed by the grammar here")
+        self._ended = token_id in self._stop_ids
+
+    def finished(self) -> bool:
+        """Whether nothing but the end may follow."""
+        return self._ended or bool(self._matcher.is_stopped())
+
+    def fork(self) -> Mask:
+        """Return a copy that goes its own way from here."""
+        copy = Mask(self._matcher.deep_copy(), self._stop_ids)
+        copy._ended = self._ended
+        return copy
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise GrammarError(_reason(self._matcher))
+
+
+class GrammarCompiler:
+    """Compiles grammars for one tokenizer; the first compilation takes the vocabulary in."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._lock = threading.Lock()
+        self._vocabulary: LLTokenizer | None = None
+        self._limits = LLParserLimits(
+            initial_lexer_fuel=200_000,
+            max_grammar_size=100_000,
+            max_lexer_states=50_000,
+            verbose_errors=False,
+        )
+
+    def compile(self, grammar: Grammar) -> Mask:
+        """Return the mask at the start of an answer.
+
+        Raises GrammarError for a grammar that is malformed, too big, not
+        supported in full, or that no text satisfies.
+        """
+        source = _source(grammar)
+        vocabulary = self._taken_in()
+        matcher = LLMatcher(vocabulary, source, log_level=0, limits=self._limits)
+        if matcher.is_error():
+            raise GrammarError(f"the {grammar.kind} cannot be enforced: {_reason(matcher)}")
+        if warnings := matcher.get_grammar_warnings():
+            raise GrammarError(f"the {grammar.kind} cannot be enforced in full: {warnings[0]}")
+        mask = Mask(matcher, self._tokenizer.stop_ids)
+        mask.bits()  # raises if nothing may ever come
+        return mask
+
+    def _taken_in(self) -> LLTokenizer:
+        with self._lock:
+            if self._vocabulary is None:
+                stops = sorted(self._tokenizer.stop_ids)
+                self._vocabulary = LLTokenizer(
+                    TokenizerWrapper(_Words(self._tokenizer)),
+                    n_vocab=self._tokenizer.vocab_size,
+                    eos_token=stops or None,
+                )
+            return self._vocabulary
+
+
+class _Words:
+    """The vocabulary as llguidance asks for it."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        ids = range(tokenizer.vocab_size)
+        self.tokens = [tokenizer.shown_bytes(token, special=True) for token in ids]
+        self.special_token_ids = sorted(tokenizer.special.values())
+        self.bos_token_id = tokenizer.bos_id
+        self.eos_token_id = min(tokenizer.stop_ids, default=tokenizer.eos_id)
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
+        return self._tokenizer.encode(text, continuing=True)
+
+
+def _source(grammar: Grammar) -> str:
+    """The grammar as llguidance reads it."""
+    if grammar.kind == "json_object":
+        return _schema({"type": "object"})
+    if grammar.kind not in ("json_schema", "regex", "lark"):
+        raise GrammarError(f"there is no kind of grammar called {grammar.kind!r}")
+    check_source(grammar.kind, grammar.source)
+    if grammar.kind == "json_schema":
+        return _schema(parse_schema(grammar.source))
+    if grammar.kind == "regex":
+        return str(LLMatcher.grammar_from_regex(grammar.source))
+    return str(LLMatcher.grammar_from_lark(grammar.source))
+
+
+def _schema(schema: dict[str, Any]) -> str:
+    try:
+        return str(LLMatcher.grammar_from_json_schema(schema, overrides=_JSON_OPTIONS))
+    except ValueError as error:
+        raise GrammarError(f"the json_schema cannot be enforced: {error}") from None
+
+
+def _reason(matcher: LLMatcher) -> str:
+    """The library's message, without the grammar itself that it may repeat."""
+    lines = matcher.get_error().strip().splitlines() or ["unknown reason"]
+    if lines[0].startswith("NoExtension"):
+        return "the grammar cannot be enforced: no text satisfies it"
+    return str(lines[0])[:200]
