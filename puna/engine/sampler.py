@@ -49,7 +49,7 @@ class Sampler:
 
         Raises GrammarError where mask and bans leave no token at all.
         """
-        scores = self._adjusted(logits)
+        scores = self.adjusted(logits)
         if self._params.temperature == 0.0:
             return int(scores.argmax())
         return draw(scores, self._params, uniform(self._seed, self._index, step))
@@ -66,7 +66,8 @@ class Sampler:
         """Whether the grammar lets nothing but the end follow."""
         return self._mask is not None and self._mask.finished()
 
-    def _adjusted(self, logits: Row) -> Row:
+    def adjusted(self, logits: Row) -> Row:
+        """Return `logits` (vocab,) after penalties, bias and mask; the row itself if none apply."""
         if self._history is None and self._mask is None and not len(self._biased):
             return logits
         scores = logits.copy()
@@ -87,12 +88,12 @@ class Sampler:
 
 
 def draw(scores: Row, params: SamplingParams, point: float) -> int:
-    """Return the token at `point`, in [0, 1), of the distribution that `params` makes of `scores`.
+    """Return the token at `point` of the distribution that `params` makes of `scores`."""
+    return pick(*distribution(scores, params), point)
 
-    Tokens lie on that interval by falling probability where top-k or top-p
-    sorted them, else by id.
-    """
-    ids, weights = distribution(scores, params)
+
+def pick(ids: Ids | None, weights: Row, point: float) -> int:
+    """Return the token in whose share of the summed weights `point`, in [0, 1), lies."""
     place = _place(weights, point)
     return place if ids is None else int(ids[place])
 
@@ -151,7 +152,6 @@ def _likely(ids: Ids | None, weights: Row, min_p: float) -> tuple[Ids, Row]:
 
 
 def _place(weights: Row, point: float) -> int:
-    """Return the index in whose share of the summed weights `point` lies."""
     if len(weights) <= 2 * _CHUNK:
         return _within(weights, point * float(weights.sum(dtype=np.float64)))
     starts = np.arange(0, len(weights), _CHUNK)

@@ -58,8 +58,8 @@ class ScriptedModel:
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         batch.check()
-        self.before_step(self.steps)
         self.steps += 1
+        self.before_step(self.steps)
         self.rows += batch.rows
         self.largest_outputs = max(self.largest_outputs, len(batch.output_rows))
         prints = np.zeros(batch.rows, np.uint64)
@@ -107,7 +107,8 @@ def logits_after(history: Sequence[int], vocab_size: int = 97) -> NDArray[np.flo
     seen = 1
     for token in history:
         seen = (seen * int(_FACTOR) + token + 1) % 2**64
-    return _noise(np.array([seen], np.uint64), vocab_size)[0]
+    logits: NDArray[np.float32] = _noise(np.array([seen], np.uint64), vocab_size)[0]
+    return logits
 
 
 def _noise(prints: NDArray[np.uint64], vocab_size: int) -> NDArray[np.float32]:
