@@ -51,6 +51,9 @@ NUMBER_FORMS: Final[dict[int, struct.Struct]] = {
 _FIXED_TYPES: Final = {
     "general.alignment": ValueType.UINT32,
     "general.architecture": ValueType.STRING,
+    "split.no": ValueType.UINT16,
+    "split.count": ValueType.UINT16,
+    "split.tensors.count": ValueType.INT32,
     "tokenizer.ggml.model": ValueType.STRING,
     "tokenizer.ggml.pre": ValueType.STRING,
     "tokenizer.chat_template": ValueType.STRING,

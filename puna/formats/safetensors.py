@@ -19,8 +19,9 @@ from puna.formats.mapping import MappedFile
 from puna.formats.tensor import Tensor
 
 MAX_HEADER_BYTES: Final = 100_000_000
-MAX_TENSORS: Final = 1 << 16
+MAX_TENSORS: Final = 1 << 14  # in one file
 MAX_DIMENSIONS: Final = 4
+PIECE_BYTES: Final = 1 << 20
 MAX_SIDE: Final = 1 << 48
 
 _TYPES: Final = {"F32": blocks.F32, "F16": blocks.F16, "BF16": blocks.BF16}
@@ -72,21 +73,26 @@ def _read_header(file: MappedFile) -> tuple[dict[str, Any], int]:
         _fail(file, f"its header claims {n_bytes:,} bytes, but the file has {file.size:,}")
     if file.map[8:9] != b"{":
         _fail(file, "its header does not begin with a brace")
-    _check_entry_count(file, n_bytes)
+    _check_item_count(file, n_bytes)
     header = strict_json.parse_object(file.map[8 : 8 + n_bytes], f"{file.path}: its header")
     return header, 8 + n_bytes
 
 
-def _check_entry_count(file: MappedFile, n_bytes: int) -> None:
-    """Count braces and brackets before parsing: each makes a Python object many times the size
-    of its text, so that a header of nothing else would take gigabytes."""
-    entries = brackets = 0
-    for start in range(8, 8 + n_bytes, 1 << 20):
-        piece = file.map[start : min(start + (1 << 20), 8 + n_bytes)]
-        entries += piece.count(b"{")
-        brackets += piece.count(b"[")
-        if entries > MAX_TENSORS + 2 or brackets > 2 * MAX_TENSORS:
-            _fail(file, f"its header holds more than {MAX_TENSORS:,} tensors")
+def _check_item_count(file: MappedFile, n_bytes: int) -> None:
+    """Count what makes Python objects before parsing makes them.
+
+    Each takes many times the size of its text, so that a header of nothing
+    else would take gigabytes.  An entry has one brace, two brackets and at most
+    eight commas.
+    """
+    limits = {b"{": MAX_TENSORS + 2, b"[": 2 * MAX_TENSORS, b",": 8 * MAX_TENSORS}
+    found = dict.fromkeys(limits, 0)
+    for start in range(8, 8 + n_bytes, PIECE_BYTES):
+        piece = file.map[start : min(start + PIECE_BYTES, 8 + n_bytes)]
+        for mark, limit in limits.items():
+            found[mark] += piece.count(mark)
+            if found[mark] > limit:
+                _fail(file, f"its header holds more than {MAX_TENSORS:,} tensors")
 
 
 def _checked_entry(file: MappedFile, name: str, entry: object) -> _Entry:

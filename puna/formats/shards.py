@@ -9,7 +9,7 @@ Source: gguf-split in llama.cpp, which writes the names and the split.* keys.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,36 +26,30 @@ def all_shards(path: Path) -> list[Path]:
     match = SHARD_NAME.fullmatch(path.name)
     if match is None:
         return [path]
-    paths = [path.parent / name for name in shard_names(match["stem"], int(match["count"]))]
-    if path not in paths:
+    count = int(match["count"])
+    if not 1 <= int(match["number"]) <= count:
         raise MalformedFileError(f"{path}: its name counts shards wrongly; rename it")
-    for shard in paths:
-        if not shard.is_file():
-            raise ModelNotFoundError(
-                f"{shard}: this shard of a model in {len(paths)} files is missing; "
-                "download it into the same folder"
-            )
-    return paths
+    return [_present(path.with_name(name), count) for name in shard_names(match["stem"], count)]
 
 
-def shard_names(stem: str, count: int) -> list[str]:
+def shard_names(stem: str, count: int) -> Iterator[str]:
     """The file names that gguf-split gives to `count` shards of `stem`."""
-    return [f"{stem}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+    return (f"{stem}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1))
 
 
 def check_shards(shards: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
     """Each file's split.* keys must say what its name says."""
     for number, (path, metadata) in enumerate(shards):
-        count = metadata.get("split.count", 0 if len(shards) == 1 else None)
-        if count not in {len(shards), 0} or (count == 0 and len(shards) > 1):
+        count = max(1, metadata.get("split.count", 1))
+        if count != len(shards):
             raise MalformedFileError(
-                f"{path}: says that it is one of {count} shards, but {len(shards)} belong to its "
-                "name; keep the file names that the shards were published with"
+                f"{path}: says that it is one of {count} shards, but its name says one of "
+                f"{len(shards)}; keep the names under which the shards were published"
             )
         if metadata.get("split.no", number) != number:
             raise MalformedFileError(
                 f"{path}: says that it is shard {metadata['split.no'] + 1}, but its name says "
-                f"{number + 1}; keep the file names that the shards were published with"
+                f"{number + 1}; keep the names under which the shards were published"
             )
 
 
@@ -67,3 +61,12 @@ def check_tensor_count(path: Path, metadata: Mapping[str, Any], count: int) -> N
             f"{path}: promises {promised} tensors over all shards, but they hold {count}; "
             "download them again"
         )
+
+
+def _present(shard: Path, count: int) -> Path:
+    if not shard.is_file():
+        raise ModelNotFoundError(
+            f"{shard}: this shard of a model in {count} files is missing; "
+            "download it into the same folder"
+        )
+    return shard

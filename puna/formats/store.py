@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from puna.errors import ModelNotFoundError
+from puna.errors import MalformedFileError, ModelNotFoundError
 from puna.formats import reference, shards
 from puna.formats.folder import CONFIG
 from puna.formats.reference import HubReference
@@ -185,11 +185,9 @@ def _models_in(folder: Path) -> Iterator[StoredModel]:
 def _gguf_models(folder: Path) -> Iterator[tuple[Path, ...]]:
     """Each GGUF model's shards; a set that lacks one is not finished and not here."""
     for path in sorted(folder.rglob("*.gguf")):
-        match = shards.SHARD_NAME.fullmatch(path.name)
-        if match is None:
-            yield (path,)
-        elif int(match["number"]) == 1:
-            names = shards.shard_names(match["stem"], int(match["count"]))
-            files = tuple(path.parent / name for name in names)
-            if files and all(file.is_file() for file in files):
-                yield files
+        try:
+            files = tuple(shards.all_shards(path))
+        except (ModelNotFoundError, MalformedFileError):
+            continue
+        if files[0] == path:
+            yield files

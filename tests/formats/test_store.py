@@ -88,8 +88,9 @@ def test_a_model_shows_only_with_its_last_file(store: ModelStore, tmp_path: Path
         keep(store, "big", *files)
         assert len(store.models()) == 1
         made = {file: tmp_path / file for file in files}
-        for file in set(files) - {failing}:
-            made[file].write_bytes(b"GGUF")
+        for path in made.values():
+            path.write_bytes(b"GGUF")
+        made[failing].unlink()
         with pytest.raises(FileNotFoundError):
             store.adopt("big", made, entry=files[0])
         assert store.models() == []
