@@ -31,8 +31,8 @@ void Tape::rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, in
         float* key = q + (shape_.heads + kv_head) * head_dim;
         for (int64_t h = 0; h < group; ++h) isa_.rotate(q + (kv_head * group + h) * head_dim, cos, sin, half);
         isa_.rotate(key, cos, sin, half);
-        const AttentionTile& tile = plan_.tiles[static_cast<size_t>(plan_.tile_of_row[static_cast<size_t>(row)])];
-        const int32_t block = batch_.block_tables[tile.sequence * batch_.max_blocks + position / kBlockTokens];
+        const int64_t sequence = plan_.sequence_of_row[static_cast<size_t>(row)];
+        const int32_t block = batch_.block_tables[sequence * batch_.max_blocks + position / kBlockTokens];
         isa_.store_key(key, head_dim, position % kBlockTokens, cache_.keys(layer, block, kv_head));
         isa_.store_value(key + shape_.kv_heads * head_dim, head_dim, position % kBlockTokens, cache_.values(layer, block, kv_head));
     }
@@ -50,40 +50,57 @@ void Tape::attend_item(const AttentionItem& item, const View& qkv, int64_t layer
     const AttentionTile& tile = plan_.tiles[static_cast<size_t>(item.tile)];
     const int64_t head_dim = shape_.head_dim, group = shape_.heads / shape_.kv_heads, count = tile.rows * group;
     Queries queries;
-    queries.q = qkv.storage->x.data() + tile.first_row * qkv.storage->width + item.kv_head * group * head_dim;
+    queries.q = qkv.storage->x.data() + item.kv_head * group * head_dim;
     queries.stride = qkv.storage->width;
+    queries.batch_rows = plan_.tile_rows.data() + tile.first_entry;
+    queries.positions = batch_.positions;
     queries.rows = static_cast<int>(tile.rows);
     queries.heads = static_cast<int>(group);
     queries.head_dim = static_cast<int>(head_dim);
-    queries.first_position = batch_.positions[tile.first_row];
     queries.scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
     const HeadCache cache = cache_.head(layer, item.kv_head, batch_.block_tables + tile.sequence * batch_.max_blocks);
     float* scratch = scratch_[static_cast<size_t>(thread)].data();
 
     const bool folds = item.span < 0;
-    const Partial out = partial(tile.first_slot + (item.kv_head * tile.spans + (folds ? 0 : item.span)) * count);
-    isa_.attend(queries, cache, folds ? 0 : item.span * kSpanTokens, out, scratch);
+    const Partial out = partial(tile.first_slot + (item.kv_head * tile.kept + (folds ? 0 : item.span)) * count);
+    const int64_t first_span = tile.first_span + (folds ? 0 : item.span);
+    isa_.attend(queries, cache, first_span * kSpanTokens, out, scratch);
     if (!folds) return;
     float* aside = scratch + attend_scratch(head_dim);
     const Partial next{aside, aside + kTileRows, aside + 2 * kTileRows};
-    for (int64_t key = kSpanTokens; key < queries.first_position + tile.rows; key += kSpanTokens) {
-        isa_.attend(queries, cache, key, next, scratch);
+    for (int64_t span = 1; span < tile.spans; ++span) {
+        isa_.attend(queries, cache, (first_span + span) * kSpanTokens, next, scratch);
         isa_.merge(out, next, count, head_dim);
     }
 }
 
-// Folds the spans of each head in their order, in `out` itself: several threads may do the same row.
+// Folds the partial results that a tile keeps for one query, in the order of their spans.
+void Tape::fold(const AttentionTile& tile, int64_t index, int64_t head, const Partial& into, bool& empty) const {
+    const int64_t head_dim = shape_.head_dim, group = shape_.heads / shape_.kv_heads, count = tile.rows * group;
+    const int64_t first = tile.first_slot + head / group * tile.kept * count + index * group + head % group;
+    for (int64_t span = 0; span < tile.kept; ++span) {
+        const Partial next = partial(first + span * count);
+        if (empty) {
+            *into.peak = *next.peak;
+            *into.total = *next.total;
+            std::copy_n(next.mix, head_dim, into.mix);
+            empty = false;
+        } else {
+            isa_.merge(into, next, 1, head_dim);
+        }
+    }
+}
+
+// Writes into `out` alone: several threads may finish the same row.
 void Tape::finish_row(int64_t row, float* out) const {
-    const AttentionTile& tile = plan_.tiles[static_cast<size_t>(plan_.tile_of_row[static_cast<size_t>(row)])];
-    const int64_t head_dim = shape_.head_dim, group = shape_.heads / shape_.kv_heads;
+    const RowPlace& place = plan_.places[static_cast<size_t>(row)];
     for (int64_t head = 0; head < shape_.heads; ++head) {
-        const int64_t within = (row - tile.first_row) * group + head % group;
-        const int64_t first = tile.first_slot + head / group * tile.spans * tile.rows * group + within;
-        float peak = peaks_.data()[first], total = totals_.data()[first], *mix = out + head * head_dim;
-        std::copy_n(mixes_.data() + first * head_dim, head_dim, mix);
+        float peak = 0.0f, total = 0.0f, *mix = out + head * shape_.head_dim;
         const Partial folded{&peak, &total, mix};
-        for (int64_t span = 1; span < tile.spans; ++span) isa_.merge(folded, partial(first + span * tile.rows * group), 1, head_dim);
-        isa_.finish(folded, head_dim, mix);
+        bool empty = true;
+        if (place.shared_tile >= 0) fold(plan_.tiles[static_cast<size_t>(place.shared_tile)], place.shared_index, head, folded, empty);
+        fold(plan_.tiles[static_cast<size_t>(place.tile)], place.index, head, folded, empty);
+        isa_.finish(folded, shape_.head_dim, mix);
     }
 }
 

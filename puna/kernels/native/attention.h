@@ -95,25 +95,43 @@ inline void widen(const uint16_t* in, int64_t count, float* out) {
     for (int64_t i = 0; i < count; i += 8) store(out + i, load_half(in + i));
 }
 
+// Asks for a block's keys or values while the one before is worked on: a head's part of a block is
+// shorter than a hardware prefetcher needs to find its pace.
+inline void prefetch(const uint16_t* halfs, int64_t count) {
+    for (int64_t i = 0; i < count; i += 32) __builtin_prefetch(halfs + i);
+}
+
 struct Span {
-    int64_t first_key, count;  // keys that at least the last row sees
+    int64_t first_key, count;  // keys that at least one row sees
     float* q;                  // (queries, head_dim), scaled
     float* scores;             // (queries, kSpanTokens)
     float* wide;               // (kBlockTokens, head_dim): one block of keys or values as floats
 };
 
 inline void gather_queries(const Queries& in, float* q) {
+    const int64_t width = static_cast<int64_t>(in.heads) * in.head_dim;
     for (int row = 0; row < in.rows; ++row)
-        for (int64_t i = 0; i < static_cast<int64_t>(in.heads) * in.head_dim; ++i)
-            q[row * in.heads * in.head_dim + i] = in.q[row * in.stride + i] * in.scale;
+        for (int64_t i = 0; i < width; ++i) q[row * width + i] = in.q[in.batch_rows[row] * in.stride + i] * in.scale;
+}
+
+inline int64_t seen_keys(const Queries& in, int row, int64_t first_key) {
+    return std::max<int64_t>(0, in.positions[in.batch_rows[row]] + 1 - first_key);
+}
+
+inline const uint16_t* key_tile(const HeadCache& cache, int64_t key, int64_t head_dim) {
+    return cache.keys + cache.table[key / kBlockTokens] * cache.block_halfs + key_offset(key % kBlockTokens, head_dim);
+}
+
+inline const uint16_t* value_block(const HeadCache& cache, int64_t key) {
+    return cache.values + cache.table[key / kBlockTokens] * cache.block_halfs;
 }
 
 inline void score_span(const Queries& in, const HeadCache& cache, const Span& span) {
     const int queries = in.rows * in.heads;
     const int64_t head_dim = in.head_dim;
     for (int64_t t = 0; t < span.count; t += kTileTokens) {
-        const int64_t key = span.first_key + t;
-        const uint16_t* keys = cache.keys + cache.table[key / kBlockTokens] * cache.block_halfs + key_offset(key % kBlockTokens, head_dim);
+        const uint16_t* keys = key_tile(cache, span.first_key + t, head_dim);
+        if (t + kTileTokens < span.count) prefetch(key_tile(cache, span.first_key + t + kTileTokens, head_dim), kTileTokens * head_dim);
         if (queries > kQueries) widen(keys, kTileTokens * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* q = span.q + first * head_dim;
@@ -147,7 +165,7 @@ inline void soften(float* scores, int64_t seen, int64_t count, float* peak, floa
 
 inline void soften_span(const Queries& in, const Span& span, const Partial& out) {
     for (int row = 0; row < in.rows; ++row) {
-        const int64_t seen = std::clamp<int64_t>(in.first_position + row + 1 - span.first_key, 0, span.count);
+        const int64_t seen = std::min(seen_keys(in, row, span.first_key), span.count);
         for (int head = 0; head < in.heads; ++head) {
             const int i = row * in.heads + head;
             soften(span.scores + i * kSpanTokens, seen, span.count, out.peak + i, out.total + i);
@@ -161,7 +179,8 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
     std::memset(mix, 0, sizeof(float) * static_cast<size_t>(queries * head_dim));
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
         const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
-        const uint16_t* values = cache.values + cache.table[(span.first_key + t) / kBlockTokens] * cache.block_halfs;
+        const uint16_t* values = value_block(cache, span.first_key + t);
+        if (t + kBlockTokens < span.count) prefetch(value_block(cache, span.first_key + t + kBlockTokens), kBlockTokens * head_dim);
         if (queries > kQueries) widen(values, count * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* weights = span.scores + first * kSpanTokens + t;
@@ -172,10 +191,11 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
 }
 
 inline void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const Partial& out, float* scratch) {
-    const int64_t seen_by_last = queries.first_position + queries.rows - first_key;
+    int64_t seen_by_any = 0;
+    for (int row = 0; row < queries.rows; ++row) seen_by_any = std::max(seen_by_any, seen_keys(queries, row, first_key));
     Span span;
     span.first_key = first_key;
-    span.count = std::min<int64_t>(kSpanTokens, seen_by_last);
+    span.count = std::min<int64_t>(kSpanTokens, seen_by_any);
     span.q = scratch;
     span.scores = span.q + kTileRows * queries.head_dim;
     span.wide = span.scores + kTileRows * kSpanTokens;

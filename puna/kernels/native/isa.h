@@ -43,12 +43,13 @@ struct HeadCache {
     const int32_t* table;      // the sequence's blocks
 };
 
-// Queries of one tile: `rows` tokens times `heads` heads that share a KV head.
+// Queries of one tile: `rows` rows of the batch times `heads` heads that share a KV head.
 struct Queries {
-    const float* q;            // (rows, heads, head_dim) with row stride
+    const float* q;            // of batch row 0: (heads, head_dim), the next row `stride` floats on
     int64_t stride;
+    const int32_t* batch_rows; // (rows)
+    const int32_t* positions;  // by batch row; a query sees the keys up to its own position
     int rows, heads, head_dim;
-    int64_t first_position;    // of row 0
     float scale;               // 1 / sqrt(head_dim)
 };
 
@@ -75,7 +76,8 @@ struct Isa {
     void (*rotate)(float* x, const float* cos, const float* sin, int64_t half);
     void (*store_key)(const float* key, int64_t head_dim, int64_t slot, uint16_t* block);
     void (*store_value)(const float* value, int64_t head_dim, int64_t slot, uint16_t* block);
-    // Keys [first_key, first_key + kSpanTokens), as far as each row may see. `scratch` holds attend_scratch() floats.
+    // Keys [first_key, first_key + kSpanTokens), as far as each row may see. At least one row sees at
+    // least one of them. `scratch` holds attend_scratch() floats.
     void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const Partial& out, float* scratch);
     // Folds the next span's partial result of `count` queries into the first.
     void (*merge)(const Partial& into, const Partial& next, int64_t count, int64_t head_dim);

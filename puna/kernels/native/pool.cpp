@@ -1,5 +1,11 @@
 #include "pool.h"
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -9,8 +15,14 @@ namespace {
 
 // About 100 us on a current core: longer than the gap between two decode steps.
 constexpr int kSpinsBeforeSleep = 4000;
-// A partner is late by more than this only when something else runs on its core: give it ours.
-constexpr int kSpinsBeforeYield = 20000;
+// About 20 us. A partner is later than this only when something else runs on its core: whoever sleeps
+// hands over his own core, and is put back on one at once when the partner wakes him.
+constexpr int kSpinsAtBarrier = 600;
+
+void futex(std::atomic<int>& word, int operation, int value) {
+    static_assert(sizeof(word) == sizeof(int), "a futex is a plain int");
+    syscall(SYS_futex, reinterpret_cast<int*>(&word), operation, value, nullptr, nullptr, 0);
+}
 
 void relax() {
 #if defined(__x86_64__)
@@ -52,13 +64,17 @@ void Pool::barrier() {
     const int round = rounds_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
         arrived_.store(0, std::memory_order_relaxed);
-        rounds_.store(round + 1, std::memory_order_release);
+        rounds_.store(round + 1);
+        if (sleepers_.load() > 0) futex(rounds_, FUTEX_WAKE_PRIVATE, INT_MAX);
         return;
     }
-    for (int spins = 0; rounds_.load(std::memory_order_acquire) == round; ++spins) {
-        if (spins < kSpinsBeforeYield) relax();
-        else std::this_thread::yield();
+    for (int spins = 0; spins < kSpinsAtBarrier; ++spins) {
+        if (rounds_.load(std::memory_order_acquire) != round) return;
+        relax();
     }
+    sleepers_.fetch_add(1);
+    while (rounds_.load() == round) futex(rounds_, FUTEX_WAIT_PRIVATE, round);
+    sleepers_.fetch_sub(1);
 }
 
 bool Pool::wait_for_job(int seen) {

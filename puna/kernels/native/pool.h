@@ -40,6 +40,7 @@ private:
     alignas(64) std::atomic<int> jobs_started_{0};
     alignas(64) std::atomic<int> arrived_{0};
     alignas(64) std::atomic<int> rounds_{0};
+    alignas(64) std::atomic<int> sleepers_{0};
 };
 
 }  // namespace puna

@@ -7,14 +7,9 @@
 namespace puna {
 namespace {
 
-// Below this many items per thread, spans of keys become items of their own so that no core idles.
-constexpr int64_t kItemsPerThread = 4;
-
 void require(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(std::string("batch: ") + what);
 }
-
-int64_t spans_of(int64_t keys) { return (keys + kSpanTokens - 1) / kSpanTokens; }
 
 void check_sequence(const Shape& shape, const Batch& batch, int64_t s) {
     const int64_t first = batch.sequence_starts[s], last = batch.sequence_starts[s + 1], keys = batch.kv_lengths[s];
@@ -44,33 +39,6 @@ void check_batch(const Shape& shape, const Batch& batch, int64_t vocabulary) {
     require(batch.outputs <= batch.rows, "more outputs than rows");
     for (int64_t i = 0; i < batch.outputs; ++i)
         require(batch.output_rows[i] >= 0 && batch.output_rows[i] < batch.rows, "an output names no row");
-}
-
-int64_t most_slots(const Shape& shape, int threads) {
-    const int64_t folded = std::max<int64_t>(shape.max_batch_tokens, threads) * shape.heads;
-    const int64_t split = kItemsPerThread * threads * std::max<int64_t>(kTileRows, shape.heads / shape.kv_heads);
-    return std::max(folded, split * spans_of(shape.context_tokens));
-}
-
-void AttentionPlan::make(const Shape& shape, const Batch& batch, int threads) {
-    const int64_t group = shape.heads / shape.kv_heads, tile_rows = std::max<int64_t>(1, kTileRows / group);
-    tiles.clear();
-    items.clear();
-    tile_of_row.resize(static_cast<size_t>(batch.rows));
-    for (int64_t s = 0; s < batch.sequences; ++s)
-        for (int64_t row = batch.sequence_starts[s]; row < batch.sequence_starts[s + 1]; row += tile_rows)
-            tiles.push_back({s, row, std::min<int64_t>(tile_rows, batch.sequence_starts[s + 1] - row), 1, 0});
-    const bool split = static_cast<int64_t>(tiles.size()) * shape.kv_heads < kItemsPerThread * threads;
-    slots = 0;
-    for (size_t t = 0; t < tiles.size(); ++t) {
-        AttentionTile& tile = tiles[t];
-        for (int64_t row = 0; row < tile.rows; ++row) tile_of_row[static_cast<size_t>(tile.first_row + row)] = static_cast<int64_t>(t);
-        if (split) tile.spans = spans_of(batch.positions[tile.first_row + tile.rows - 1] + 1);
-        tile.first_slot = slots;
-        slots += tile.spans * tile.rows * shape.heads;
-        for (int64_t head = 0; head < shape.kv_heads; ++head)
-            for (int64_t span = 0; span < tile.spans; ++span) items.push_back({static_cast<int64_t>(t), head, split ? span : -1});
-    }
 }
 
 }  // namespace puna

@@ -18,31 +18,46 @@ struct Batch {
     int64_t rows, sequences, max_blocks, outputs;
 };
 
-// Consecutive rows of one sequence, whose queries make up one attention tile.
+// Rows whose queries make up one attention tile, over consecutive spans of keys that they all read
+// through one block table: rows of one sequence, or rows of several over a prefix that they share.
 struct AttentionTile {
-    int64_t sequence, first_row, rows;
-    int64_t spans;       // partial results kept per KV head: 1 where one item folds them all
-    int64_t first_slot;  // of the tile's partial results, ordered (KV head, span, row, head of the group)
+    int64_t sequence;                  // whose block table
+    int64_t first_entry, rows;         // its rows are plan.tile_rows[first_entry, ...)
+    int64_t first_span, spans, kept;   // kept: partial results per KV head, `spans` or 1 where one item folds them all
+    int64_t first_slot;                // of its partial results, ordered (KV head, span, row, head of the group)
 };
 
-// One KV head of a tile, over one span of keys or (span < 0) over all of them in turn.
+// One KV head of a tile, over one of its spans or (span < 0) over all of them in turn.
 struct AttentionItem {
     int64_t tile, kv_head, span;
+};
+
+// Where a row's partial results lie: its place in its own tile and, unless negative, in a shared one.
+struct RowPlace {
+    int64_t tile, index, shared_tile, shared_index;
 };
 
 struct AttentionPlan {
     std::vector<AttentionTile> tiles;
     std::vector<AttentionItem> items;
-    std::vector<int64_t> tile_of_row;
+    std::vector<int32_t> tile_rows;
+    std::vector<int32_t> sequence_of_row;
+    std::vector<RowPlace> places;  // by row
     int64_t slots = 0;
 
     void make(const Shape& shape, const Batch& batch, int threads);
+
+private:
+    void share_prefixes(const Batch& batch, int64_t most_rows);
+    void share_prefix(const Batch& batch, const std::vector<int64_t>& sequences, int64_t most_rows);
+    void add_tile(int64_t sequence, const int32_t* rows, int64_t count, int64_t first_span, int64_t spans, bool shared);
+    void add_items(const Shape& shape, int threads);
+
+    std::vector<int64_t> shared_spans_;  // by sequence: leading spans that a shared tile takes over
 };
 
 // Throws std::invalid_argument where the batch names a token, a block or a row that does not exist.
 void check_batch(const Shape& shape, const Batch& batch, int64_t vocabulary);
 
-// The most slots that a plan can ask for.
-int64_t most_slots(const Shape& shape, int threads);
 
 }  // namespace puna

@@ -25,10 +25,6 @@ const Shape& checked(const Shape& s) {
 Tape::Tape(const Shape& shape, int threads, const Isa& isa)
     : shape_(checked(shape)), isa_(isa), pool_(threads), cache_(shape),
       arena_(std::make_shared<Arena>(std::max<int64_t>(shape.max_batch_tokens, threads))) {
-    const auto slots = static_cast<size_t>(most_slots(shape, threads));
-    peaks_ = Pages<float>(slots);
-    totals_ = Pages<float>(slots);
-    mixes_ = Pages<float>(slots * static_cast<size_t>(shape.head_dim));
     const int64_t next_partial = kTileRows * (shape.head_dim + 2);
     for (int t = 0; t < threads; ++t) scratch_.emplace_back(static_cast<size_t>(attend_scratch(shape.head_dim) + next_partial));
     for (int64_t l = 0; l < shape.layers; ++l) next_items_.push_back(std::make_unique<std::atomic<int64_t>>(0));
@@ -81,10 +77,19 @@ int64_t Tape::result_rows(const Batch& batch) const {
     return result_->view.domain == Domain::Tokens ? batch.rows : batch.outputs;
 }
 
+void Tape::reserve_partials(int64_t slots) {
+    const auto count = static_cast<size_t>(slots);
+    if (peaks_.bytes() >= count * sizeof(float)) return;
+    peaks_ = Pages<float>(count);
+    totals_ = Pages<float>(count);
+    mixes_ = Pages<float>(count * static_cast<size_t>(shape_.head_dim));
+}
+
 void Tape::run(const Batch& batch, float* out) {
     check_batch(shape_, batch, vocabulary_);
     batch_ = batch;
     plan_.make(shape_, batch, pool_.threads());
+    reserve_partials(plan_.slots);
     for (auto& next : next_items_) next->store(0, std::memory_order_relaxed);
     pool_.run([this](int thread) {
         for (const Stage& stage : stages_) {

@@ -83,7 +83,9 @@ private:
     void rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, int thread);
     void attend_items(const View& qkv, int64_t layer, int thread);
     void attend_item(const AttentionItem& item, const View& qkv, int64_t layer, int thread);
+    void fold(const AttentionTile& tile, int64_t index, int64_t head, const Partial& into, bool& empty) const;
     void finish_row(int64_t row, float* out) const;
+    void reserve_partials(int64_t slots);
     Partial partial(int64_t slot) const;
 
     const Shape shape_;
