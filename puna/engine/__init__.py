@@ -4,9 +4,10 @@ In: requests over one model.  Out: emissions, token by token.  Knows no text,
 no tokenizer and no network: a model is whatever keeps the `Model` protocol.
 """
 
-from puna.engine.engine import Engine, Model
+from puna.engine.engine import Engine, Load
 from puna.engine.logprobs import TokenScore
 from puna.engine.loop import EngineLoop, Ticket
+from puna.engine.model import Model
 from puna.engine.request import Request, SamplingParams, StopCheck, TokenMask
 from puna.engine.sequence import Emission, SequenceStats
 from puna.engine.settings import EngineSettings
@@ -16,6 +17,7 @@ __all__ = [
     "Engine",
     "EngineLoop",
     "EngineSettings",
+    "Load",
     "Model",
     "Request",
     "SamplingParams",

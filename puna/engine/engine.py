@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from collections.abc import Sequence as Several
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,50 +18,25 @@ from puna.chat import FinishReason
 from puna.engine.batch import BatchBuilder
 from puna.engine.cache import KVCache
 from puna.engine.logprobs import TokenScore, score
+from puna.engine.model import Model
 from puna.engine.request import Request, check_prompt
 from puna.engine.scheduler import Chunk, Scheduler
 from puna.engine.sequence import Emission, Sequence
 from puna.engine.settings import EngineSettings
-from puna.errors import ContextOverflowError, NumericError, PunaError
-from puna.kernels.batch import BLOCK_TOKENS, Batch
+from puna.errors import ContextOverflowError, EngineError, NumericError, PunaError
+from puna.kernels.batch import BLOCK_TOKENS
 
 Logits = NDArray[np.float32]
 
 
-class ModelConfig(Protocol):
-    """What the engine asks of a model's shape."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy an engine is: sequences, and blocks of its KV cache."""
 
-    @property
-    def vocab_size(self) -> int:
-        """Token ids that the model has."""
-        ...
-
-
-class Model(Protocol):
-    """One forward pass over a paged KV cache that the model owns."""
-
-    @property
-    def config(self) -> ModelConfig:
-        """The model's shape."""
-        ...
-
-    @property
-    def context_tokens(self) -> int:
-        """Positions that a sequence may use."""
-        ...
-
-    @property
-    def kv_blocks(self) -> int:
-        """Blocks in the KV cache, numbered from 0."""
-        ...
-
-    def forward(self, batch: Batch) -> Logits:
-        """Compute the batch and return (outputs, vocab_size) logits."""
-        ...
-
-    def copy_blocks(self, pairs: Several[tuple[int, int]]) -> None:
-        """Copy KV blocks, each pair from, to."""
-        ...
+    running: int
+    waiting: int
+    held_blocks: int
+    blocks: int
 
 
 class Engine:
@@ -95,6 +69,11 @@ class Engine:
     def idle(self) -> bool:
         """Whether a step would do nothing."""
         return self.scheduler.idle and not self._news
+
+    def load(self) -> Load:
+        """Return how busy the engine is; callable from any thread."""
+        scheduler, cache = self.scheduler, self.cache
+        return Load(scheduler.running, scheduler.waiting, cache.held, cache.blocks)
 
     def check(self, request: Request) -> None:
         """Raise what `submit` would raise; callable from any thread.
@@ -208,10 +187,13 @@ class Engine:
             return
         try:
             token_id = sequence.sampler.sample(logits, sequence.completion_tokens)
-        except PunaError as error:
+            self._accept(sequence, token_id, logits)
+        except PunaError as error:  # a grammar may fail in its own answer, not in others
             self._finish(sequence, "error", error=error)
-            return
-        self._accept(sequence, token_id, logits)
+        except Exception as error:
+            failure = EngineError(f"choosing a token failed: {error!r}")
+            failure.__cause__ = error
+            self._finish(sequence, "error", error=failure)
 
     def _end_prefill(self, sequence: Sequence) -> None:
         """Let the request's other choices share the prompt that is now in the cache."""

@@ -16,10 +16,10 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
 
-from puna.engine.engine import Engine
+from puna.engine.engine import Engine, Load
 from puna.engine.request import Request
 from puna.engine.sequence import Emission
-from puna.errors import EngineError
+from puna.errors import EngineError, PunaError
 
 
 @dataclass(eq=False)
@@ -112,6 +112,10 @@ class EngineLoop:
         """Whether requests are being served."""
         return self._open and self._thread.is_alive()
 
+    def load(self) -> Load:
+        """Return how busy the engine is."""
+        return self._engine.load()
+
     def submit(self, request: Request) -> Ticket:
         """Queue a request.
 
@@ -155,10 +159,21 @@ class EngineLoop:
     def _obey(self, order: _Submit | _Cancel) -> None:
         match order:
             case _Submit(submitted):
-                submitted.request_id = self._engine.submit(submitted.request)
-                self._orders[submitted.request_id] = submitted
+                self._admit(submitted)
             case _Cancel(cancelled, index) if cancelled.request_id is not None:
                 self._engine.cancel(cancelled.request_id, index)
+
+    def _admit(self, order: _Order) -> None:
+        """Hand the order to the engine; what goes wrong here, as in a mask, is its own failure."""
+        try:
+            order.request_id = self._engine.submit(order.request)
+            self._orders[order.request_id] = order
+        except PunaError as error:
+            _tell(order, error)
+        except Exception as error:
+            failure = EngineError(f"the request could not be started: {error!r}")
+            failure.__cause__ = error
+            _tell(order, failure)
 
     def _step(self) -> list[Emission]:
         try:
@@ -182,13 +197,16 @@ class EngineLoop:
         with self._gate:
             self._open = False
         for order in [*self._orders.values(), *self._unread()]:
-            for index in sorted(order.unfinished):
-                order.outbox.put(
-                    Emission(order.request_id or 0, index, finish_reason="error", error=error)
-                )
+            _tell(order, error)
 
     def _unread(self) -> Iterator[_Order]:
         while not self._inbox.empty():
             order = self._inbox.get()
             if isinstance(order, _Submit):
                 yield order.order
+
+
+def _tell(order: _Order, error: PunaError) -> None:
+    """End every unfinished choice of the order with `error`."""
+    for index in sorted(order.unfinished):
+        order.outbox.put(Emission(order.request_id or 0, index, finish_reason="error", error=error))

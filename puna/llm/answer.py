@@ -14,11 +14,10 @@ from puna.engine import Emission, SamplingParams, SequenceStats, Ticket, TokenSc
 from puna.llm.stop import StopStrings
 from puna.text.stream import StreamDecoder
 from puna.text.tokenizer import Tokenizer
-from puna.text.tools import parse_tool_calls
+from puna.text.tools import call_marks, parse_tool_calls
 
 Progress = Callable[[int, int | None], None]  # prompt tokens read, and in all
 
-CALL_TOKENS = ("<|python_tag|>", "<tool_call>", "</tool_call>")  # shown where there are tools
 _CALL_OPENERS = "{[<"  # every published call format begins with one of these
 
 
@@ -36,7 +35,8 @@ class Reading:
     def decoder(self) -> StreamDecoder:
         """Return a decoder at the beginning of an answer."""
         special = self.tokenizer.special
-        show = [special[text] for text in CALL_TOKENS if self.tools and text in special]
+        marks = call_marks(self.template_name) if self.tools else ()
+        show = [special[mark] for mark in marks if mark in special]
         return StreamDecoder(self.tokenizer, show=show, continuing=self.continuing)
 
     def deltas(self, ticket: Ticket, prompt_tokens: int) -> Iterator[Delta]:

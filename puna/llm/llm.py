@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from puna.chat import Delta, Message, Reply, Tool
-from puna.engine import Engine, EngineLoop, EngineSettings, Request, SamplingParams
+from puna.engine import Engine, EngineLoop, EngineSettings, Load, Request, SamplingParams
 from puna.engine.perplexity import Perplexity, halved_windows, perplexity, plain_windows
 from puna.llm.answer import Progress, Reading
 from puna.llm.defaults import model_defaults, sampling_params
@@ -156,6 +156,10 @@ class LLM:
         cut = plain_windows if plain else halved_windows
         windows = cut(self.tokenize(text, opening=not plain), window, bos_id)
         return perplexity(self._loop, windows, progress)
+
+    def load(self) -> Load:
+        """Return how many answers run and wait, and how full the KV cache is."""
+        return self._loop.load()
 
     def close(self) -> None:
         """End every answer with EngineError and give the memory back."""

@@ -7,8 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from puna.engine import Engine, EngineLoop, Request, Ticket
 from puna.errors import ContextOverflowError, EngineError
@@ -136,6 +139,44 @@ def listen_all(ticket: Ticket) -> dict[int, Outcome]:
     for emission in ticket:
         outcomes.setdefault(emission.index, Outcome()).add(emission)
     return outcomes
+
+
+class Unforkable:
+    """A mask that fails at the first touch."""
+
+    def bits(self) -> NDArray[np.uint32]:
+        raise NotImplementedError
+
+    def accept(self, token_id: int) -> None:
+        raise NotImplementedError
+
+    def finished(self) -> bool:
+        raise NotImplementedError
+
+    def fork(self) -> Unforkable:
+        raise RuntimeError("no copy")
+
+
+class Unreadable(Unforkable):
+    """A mask that fails when the first token is chosen."""
+
+    def fork(self) -> Unreadable:
+        return self
+
+    def bits(self) -> NDArray[np.uint32]:
+        raise RuntimeError("no bits")
+
+
+@pytest.mark.parametrize("mask", [Unforkable(), Unreadable()])
+def test_a_broken_mask_ends_its_own_request_alone(mask: Unforkable) -> None:
+    with serving(ScriptedModel()) as (loop, engine):
+        good = request(1, 30, seed=1, max_tokens=20)
+        ticket = loop.submit(good)
+        broken = loop.submit(replace(good, mask=mask, cache_salt="other"))
+        assert isinstance(listen(broken).last.error, EngineError)
+        assert listen(ticket).tokens == alone(good)
+        assert loop.alive
+        assert engine.cache.held == 0
 
 
 def test_a_dead_thread_leaves_nobody_waiting() -> None:

@@ -1,0 +1,47 @@
+"""What the engine asks of a model: a protocol, so that any network can stand behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.kernels.batch import Batch
+
+
+class ModelConfig(Protocol):
+    """What the engine asks of a model's shape."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Token ids that the model has."""
+        ...
+
+
+class Model(Protocol):
+    """One forward pass over a paged KV cache that the model owns."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's shape."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Positions that a sequence may use."""
+        ...
+
+    @property
+    def kv_blocks(self) -> int:
+        """Blocks in the KV cache, numbered from 0."""
+        ...
+
+    def forward(self, batch: Batch) -> NDArray[np.float32]:
+        """Compute the batch and return (outputs, vocab_size) logits."""
+        ...
+
+    def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copy KV blocks, each pair from, to."""
+        ...
