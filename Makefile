@@ -13,7 +13,7 @@ SOURCE := puna tests bench example.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install chat check fix test bench golden fuzz soak test-arm lock clean
+.PHONY: help install chat check fix test bench golden fuzz soak test-arm docs lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test: check ## everything that must hold; `make test k=scheduler` picks tests by
 
 bench: install ## measure this machine with the default model
 	@$(BIN)/puna bench --repeat 5
+
+docs: install ## write docs/cli.md anew from the commands' own help
+	@$(BIN)/typer puna.cli utils docs --name puna --title "The command line" --output docs/cli.md
 
 lock: ## write requirements.lock anew from what .venv holds
 	@$(PY) -m pip freeze --exclude-editable --exclude puna > requirements.lock

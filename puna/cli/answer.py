@@ -53,14 +53,17 @@ def _written(deltas: Iterator[Delta]) -> Iterator[Delta]:
 
 
 def note_unfinished(reply: Reply) -> None:
-    """Say on stderr when an answer was cut at its longest."""
-    if reply.choices[0].finish_reason == "length":
-        tokens = reply.usage.completion_tokens
-        print(f"puna: stopped after {tokens} tokens; --max-tokens sets the limit", file=sys.stderr)
+    """Say on stderr why an answer ends before its end."""
+    match reply.choices[0].finish_reason:
+        case "length":
+            made = reply.usage.completion_tokens
+            print(f"puna: stopped after {made} tokens; --max-tokens sets how many", file=sys.stderr)
+        case "cancelled":
+            print("puna: stopped", file=sys.stderr)
 
 
 def leave(reply: Reply) -> None:
     """End the program as the answer ended: with 130 if Ctrl-C stopped it."""
-    note_unfinished(reply)
     if reply.choices[0].finish_reason == "cancelled":
         raise typer.Exit(INTERRUPTED)
+    note_unfinished(reply)

@@ -16,6 +16,7 @@ from puna.chat import Message, Reply
 from puna.cli import options
 from puna.cli.answer import gather, leave, show
 from puna.cli.load import open_llm
+from puna.cli.progress import PromptBar
 from puna.cli.stdin import text_or_stdin
 from puna.config import Settings
 
@@ -27,8 +28,8 @@ def ask(
     ] = None,
     *,
     system: options.System = None,
-    temperature: options.Temperature = options.TEMPERATURE,
-    top_p: options.TopP = options.TOP_P,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
     max_tokens: options.MaxTokens = options.MAX_TOKENS,
     seed: options.Seed = None,
     schema: Annotated[
@@ -56,8 +57,9 @@ def ask(
         "seed": seed,
         "grammar": _grammar(schema),
     }
-    with open_llm(settings, model) as llm:
-        reply = (gather if as_json else show)(llm.stream(messages, **params))
+    with open_llm(settings, model) as llm, PromptBar() as progress:
+        deltas = llm.stream(messages, progress=progress, **params)
+        reply = gather(deltas) if as_json else show(deltas)
     if as_json:
         print(json.dumps(_as_json(reply, model or settings.model), ensure_ascii=False))
     leave(reply)

@@ -47,9 +47,10 @@ def bench(
     ] = "q4_k_m",
     as_json: options.Json = False,
 ) -> None:
-    """Measure loading, reading a prompt (prefill) and making tokens (decode).
+    """Measure how fast a model runs here.
 
-    One run warms up, then medians count. --shape writes its file once, into PUNA_HOME/bench.
+    Timed are loading, reading a prompt (prefill) and making tokens (decode). One run warms
+    up, then medians count. --shape writes its file once, into PUNA_HOME/bench.
     """
     from puna.cli.measure import Work, measure_file
 

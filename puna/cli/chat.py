@@ -11,10 +11,12 @@ from typing import Any
 
 import typer
 
+from puna.chat import Reply
 from puna.cli import options
 from puna.cli.answer import leave, note_unfinished, show
 from puna.cli.conversation import Conversation
 from puna.cli.load import open_llm
+from puna.cli.progress import PromptBar
 from puna.cli.stdin import read_stdin
 from puna.config import Settings
 from puna.errors import PunaError
@@ -24,8 +26,8 @@ def chat(
     context: typer.Context,
     *,
     system: options.System = None,
-    temperature: options.Temperature = options.TEMPERATURE,
-    top_p: options.TopP = options.TOP_P,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
     max_tokens: options.MaxTokens = options.MAX_TOKENS,
     seed: options.Seed = None,
     model: options.Model = None,
@@ -43,7 +45,7 @@ def chat(
         if piped is None:
             converse(conversation, settings)
         else:
-            leave(show(conversation.answer(piped)))
+            leave(_answer(conversation, piped))
     finally:
         conversation.model.close()
 
@@ -62,13 +64,11 @@ def converse(conversation: Conversation, settings: Settings) -> None:
                 if not slash.obey(line):
                     break
             elif line:
-                _answer(conversation, line)
+                note_unfinished(_answer(conversation, line))
         except (PunaError, OSError) as error:
             print(f"puna: error: {error}", file=sys.stderr)
 
 
-def _answer(conversation: Conversation, question: str) -> None:
-    reply = show(conversation.answer(question))
-    note_unfinished(reply)
-    if reply.choices[0].finish_reason == "cancelled":
-        print("(stopped)", file=sys.stderr)
+def _answer(conversation: Conversation, question: str) -> Reply:
+    with PromptBar() as progress:
+        return show(conversation.answer(question, progress=progress))

@@ -31,12 +31,13 @@ class Conversation:
     params: dict[str, Any] = field(default_factory=dict)
     turns: list[Message] = field(default_factory=list)
 
-    def answer(self, text: str) -> Iterator[Delta]:
+    def answer(self, text: str, **params: Any) -> Iterator[Delta]:
         """Stream the answer to `text`; what there is of it becomes a turn, even if stopped."""
         question = Message("user", text)
         said: list[str] = []
         try:
-            for delta in self.model.stream([*self.messages(), question], **self.params):
+            messages = [*self.messages(), question]
+            for delta in self.model.stream(messages, **self.params, **params):
                 said.append(delta.text)
                 yield delta
         finally:

@@ -43,7 +43,10 @@ def list_models(context: typer.Context) -> None:
 
 @models.command(epilog="Example: puna models show smollm2")
 def show(context: typer.Context, name: Name, as_json: options.Json = False) -> None:
-    """Show a model's shape, its block types, the memory that it takes, and its licence."""
+    """Show what a model is made of.
+
+    Its shape, its block types, the memory that it takes, and its licence.
+    """
     settings: Settings = context.obj
     with open_weights(settings, name) as checkpoint:
         facts = describe(checkpoint)
@@ -74,7 +77,7 @@ def remove(
 
 @models.command(epilog="Example: puna models shapes")
 def shapes() -> None:
-    """Print the published Llama shapes and their memory in each block type."""
+    """Print Llama's shapes and their memory."""
     from puna.cli.shapes import memory_table
 
     print(memory_table(), end="")

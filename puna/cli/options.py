@@ -9,9 +9,6 @@ from typing import Annotated
 
 import typer
 
-# What Llama 3.1 recommends in its generation_config.json.
-TEMPERATURE = 0.6
-TOP_P = 0.9
 MAX_TOKENS = 2048
 
 Model = Annotated[
@@ -29,15 +26,22 @@ System = Annotated[
     typer.Option("--system", "-s", metavar="TEXT", help="What the model is told beforehand."),
 ]
 Temperature = Annotated[
-    float,
-    typer.Option("--temperature", "-t", metavar="T", help="0 always takes the likeliest token."),
+    float | None,
+    typer.Option(
+        "--temperature",
+        "-t",
+        metavar="T",
+        help="0 always takes the likeliest token.",
+        show_default="the model's own, or 0.6",
+    ),
 ]
 TopP = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--top-p",
         metavar="P",
         help="Choose among the likeliest tokens that together have this probability.",
+        show_default="the model's own, or 0.9",
     ),
 ]
 MaxTokens = Annotated[

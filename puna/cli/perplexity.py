@@ -26,9 +26,9 @@ def perplexity(
     as_json: options.Json = False,
     model: options.Model = None,
 ) -> None:
-    """Measure the perplexity of a text: lower means better foreseen.
+    """Measure how well a model foresees a text.
 
-    The text is cut into windows; each token's negative log-likelihood given what
+    Lower is better. The text is cut into windows; each token's negative log-likelihood given what
     stands before it in its window is averaged, and the average is exponentiated.
     """
     settings: Settings = context.obj

@@ -7,8 +7,8 @@ nothing where stderr is not a terminal.  Does not know what is being done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -28,6 +28,24 @@ def tokens_bar(title: str) -> AbstractContextManager[Progress]:
     from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     return _bar(title, MofNCompleteColumn(), TextColumn("tokens"), TimeRemainingColumn())
+
+
+class PromptBar(ExitStack):
+    """A bar for a prompt that takes more than one step to read; gone before the answer begins."""
+
+    def __enter__(self) -> Self:
+        self._report: Progress | None = None
+        return super().__enter__()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Show that `done` of `total` prompt tokens are read."""
+        if done == total:
+            self.close()
+            self._report = None
+        elif self._report is None:
+            self._report = self.enter_context(tokens_bar("Reading"))
+        if self._report is not None:
+            self._report(done, total)
 
 
 @contextmanager

@@ -20,7 +20,9 @@ def pull(
         ),
     ],
 ) -> None:
-    """Fetch a model into the model store; goes on where an earlier pull broke off.
+    """Fetch a model into the model store.
+
+    A pull that broke off goes on where it stopped.
 
     HF_TOKEN lets you in where a licence must be accepted first, as for Llama.
     """

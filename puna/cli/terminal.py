@@ -5,7 +5,7 @@ In: keys.  Out: one question or command at a time.  Knows no model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -14,6 +14,7 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
+from prompt_toolkit.shortcuts import CompleteStyle
 
 PROMPT = FormattedText([("bold ansicyan", "> ")])
 
@@ -21,11 +22,14 @@ PROMPT = FormattedText([("bold ansicyan", "> ")])
 class Terminal:
     """A prompt that remembers what was typed in earlier chats."""
 
-    def __init__(self, history: Path, commands: Mapping[str, str]) -> None:
+    def __init__(self, history: Path, commands: Iterable[str]) -> None:
         self._session: PromptSession[str] = PromptSession(
             PROMPT,
             history=FileHistory(str(_private(history))),
-            completer=WordCompleter([*commands], meta_dict=commands, sentence=True),
+            completer=WordCompleter([*commands], sentence=True),
+            complete_style=CompleteStyle.READLINE_LIKE,  # at Tab, below the line
+            complete_while_typing=False,
+            reserve_space_for_menu=0,
             key_bindings=_new_line_keys(),
             output=create_output(always_prefer_tty=True),  # stdout may be a file
         )

@@ -27,7 +27,7 @@ def tokenize(
     as_json: options.Json = False,
     model: options.Model = None,
 ) -> None:
-    """Show how a model cuts a text into tokens: one id and its text a line."""
+    """Show how a model cuts a text into tokens."""
     settings: Settings = context.obj
     text = text_or_stdin(text)
     from puna.text.tokenizer import Tokenizer
