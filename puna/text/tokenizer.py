@@ -21,6 +21,8 @@ from puna.text.vocabulary_tiktoken import looks_like_tiktoken, vocabulary_from_t
 if TYPE_CHECKING:
     from puna.formats.checkpoint import Checkpoint
 
+_LONGEST_RUN = 25_000  # characters
+_RUN = re.compile(r"\S+|\s+")
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -125,8 +127,9 @@ class Tokenizer:
         if wanted and not (prefix.unless_there and text.startswith(" ")):
             text = " " + text
         # The fast form computes no offsets, which nobody here asks for.
-        encoding = self._vocabulary.plain.encode_batch_fast([text], add_special_tokens=False)[0]
-        ids: list[int] = encoding.ids
+        encode, ids = self._vocabulary.plain.encode_batch_fast, []
+        for part in _cut_long_runs(text):
+            ids.extend(encode([part], add_special_tokens=False)[0].ids)
         return ids
 
 
@@ -157,6 +160,19 @@ def _metaspace_bytes(token: str) -> bytes:
     if byte:
         return bytes([int(byte[1], 16)])
     return token.replace("▁", " ").encode("utf-8", "replace")
+
+
+def _cut_long_runs(text: str) -> Iterator[str]:
+    """Cut inside runs of over 25,000 characters without a space, or of nothing else.
+
+    Meta's tokenizer does the same, so that no word is long enough to exhaust it.
+    """
+    start = 0
+    for run in _RUN.finditer(text) if len(text) > _LONGEST_RUN else ():
+        for cut in range(run.start() + _LONGEST_RUN, run.end(), _LONGEST_RUN):
+            yield text[start:cut]
+            start = cut
+    yield text[start:]
 
 
 def _without_lone_surrogates(text: str) -> str:
