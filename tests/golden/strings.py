@@ -23,8 +23,10 @@ LANGUAGES = {
     "Arabic": "مرحبا العالم كتاب المدرسة السلام عليكم القاهرة محمد لغة الشمس قلم ١٢٣ أين إلى مُدَرِّس",
     "Russian": "привет мир книга Москва здравствуйте ёлка объявление дождь учиться хорошо почему "
     "РОССИЯ подъезд щенок",
-    "Chinese": "你好 世界 北京 学习 语言 模型 今天天气很好 我们 去 图书馆 。 ， 《红楼梦》 一二三 計算機 龍",  # noqa: RUF001
-    "Japanese": "こんにちは 世界 カタカナ ひらがな 漢字 東京 プログラム 食べました ありがとう 猫 ﾊﾝｶｸ ー",
+    "Chinese": "你好 世界 北京 学习 语言 模型 今天天气很好 我们 去 图书馆 。 ， 《红楼梦》 "  # noqa: RUF001
+    "一二三 計算機 龍",
+    "Japanese": "こんにちは 世界 カタカナ ひらがな 漢字 東京 プログラム "
+    "食べました ありがとう 猫 ﾊﾝｶｸ ー",
     "Thai": "สวัสดี โลก ภาษาไทย น้ำ กรุงเทพ ๑๒๓ ผู้หญิง เรียน",
 }
 CODE = (
@@ -35,8 +37,8 @@ CODE = (
     "\tif (ptr->next != NULL)\n\t\treturn -1;\n\n\n",
     "<div class='x'>&nbsp;</div><!-- note -->",
     "#!/bin/sh\nset -eu\nls -la | grep '^d' > /dev/null 2>&1\n",
-    "fn main() { println!(\"{:>8}\", x?.y::<u8>()); }",
-    "E = mc^2, ∑_{i=0}^∞ x_i ≈ √π ± 3×10⁻⁵",
+    'fn main() { println!("{:>8}", x?.y::<u8>()); }',
+    "E = mc^2, ∑_{i=0}^∞ x_i ≈ √π ± 3×10⁻⁵",  # noqa: RUF001
     "https://example.org/a/b?q=1&r=%20#frag user@mail.example",
 )
 EMOJI = "😀 👍🏽 👨‍👩‍👧‍👦 🇮🇳 ❤️ 🏳️‍🌈 🤖 ☃ ✈️ 1️⃣ 🫠"
@@ -55,7 +57,12 @@ CONTROL_LOOKALIKES = (
     "|>",
 )
 # Where plain Unicode is drawn from: the letters, marks, numbers and signs of two planes.
-RANGES = ((0x01, 0x7F), (0xA0, 0x250), (0x250, 0x3000), (0x3000, 0xA000), (0xA000, 0xD800)) + (
+RANGES = (
+    (0x01, 0x7F),
+    (0xA0, 0x250),
+    (0x250, 0x3000),
+    (0x3000, 0xA000),
+    (0xA000, 0xD800),
     (0xF900, 0xFFFE),
     (0x10000, 0x12000),
     (0x1D400, 0x1D800),
@@ -125,7 +132,23 @@ def _numbers(draw: Draw) -> str:
 
 def _runs(draw: Draw) -> str:
     """One character many times over, as no text has it."""
-    pieces = [*SPACES, "a", "A", "\n", "=", "-", "ab", "é", "漢", "0", ".", "'", "ा", "\u0301", "😀"]
+    pieces = [
+        *SPACES,
+        "a",
+        "A",
+        "\n",
+        "=",
+        "-",
+        "ab",
+        "é",
+        "漢",
+        "0",
+        ".",
+        "'",
+        "ा",
+        "\u0301",
+        "😀",
+    ]
     return "".join(draw.of(pieces) * (1 + draw.below(40)) for _ in range(1 + draw.below(5)))
 
 
