@@ -39,7 +39,21 @@ test: check ## everything that must hold; `make test k=scheduler` picks tests by
 bench: install ## measure this machine with the default model
 	@$(BIN)/puna bench --repeat 5
 
-docs: install ## write docs/cli.md anew from the commands' own help
+golden: .venv/tools build/golden ## write the committed numbers anew, with transformers and the like
+	@for script in $$(grep -l __main__ tests/golden/*.py); do \
+	    echo "$$script" >&2; PYTHONPATH=build/golden $(PY) -m $$(echo $${script%.py} | tr / .) || exit 1; done
+
+fuzz: .venv/tools ## spoil 200,000 model files and let the readers refuse them
+	@$(PY) -m tests.fuzz.run 200000
+
+soak: .venv/tools ## serve the default model's answers for `make soak minutes=30` and watch the memory
+	@$(BIN)/puna pull smollm2 >&2
+	@$(PY) -m tests.soak.run $(or $(minutes),30)
+
+test-arm: ## the kernels on an emulated aarch64, where Debian's cross compiler and qemu-user are
+	@tests/arm/run.sh
+
+docs: .venv/tools ## write docs/cli.md anew from the commands' own help
 	@$(BIN)/typer puna.cli utils docs --name puna --title "The command line" --output docs/cli.md
 
 lock: ## write requirements.lock anew from what .venv holds
@@ -60,6 +74,11 @@ clean: ## drop .venv and everything built; models stay
 .venv/installed: .venv/created $(NATIVE)
 	@echo "Installing Puna and compiling its kernels" >&2
 	@$(PIP) --no-build-isolation --editable . </dev/null >&2
+	@touch $@
+
+build/golden: tests/golden/requirements.txt requirements.lock | .venv/tools
+	@echo "Fetching what wrote the golden numbers" >&2
+	@$(PIP) --target $@ --upgrade -r $< </dev/null >&2
 	@touch $@
 
 .venv/tools: pyproject.toml requirements.lock | .venv/installed
