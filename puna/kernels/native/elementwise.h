@@ -39,12 +39,16 @@ inline void rms_norm(const float* x, const float* weight, float eps, int64_t wid
     for (; i < width; ++i) y[i] = x[i] * scale * weight[i];
 }
 
+// A block whose peak lies below this is rounded to zeros: its scale would be subnormal, and so coarse
+// that q would leave its range.
+constexpr float kVanishing = 1e-30f;
+
 // x = d q over 32 values, with q between -limit and limit.
 template <class Integer>
 inline float quantise_block(const float* x, float limit, Integer* q) {
     const F8 x0 = load(x), x1 = load(x + 8), x2 = load(x + 16), x3 = load(x + 24);
     const float peak = maximum(max(max(abs(x0), abs(x1)), max(abs(x2), abs(x3))));
-    const float d = peak / limit;
+    const float d = peak < kVanishing ? 0.0f : peak / limit;
     const F8 divisor = splat(d > 0.0f ? d : 1.0f);
     store_rounded(q, div(x0, divisor));
     store_rounded(q + 8, div(x1, divisor));
