@@ -17,6 +17,7 @@ from puna.errors import (
     NumericError,
 )
 from puna.kernels.batch import Batch
+from tests.engine.canary import Traffic
 from tests.engine.scripted import (
     ForeignRowError,
     Outcomes,
@@ -194,33 +195,13 @@ def test_cancelling_frees_the_blocks_at_once() -> None:
 
 def test_no_row_of_another_history_is_ever_read() -> None:
     """Prefix hits, copies, eviction, preemption, aborts and choices, all at random."""
-    rng = np.random.default_rng(2)
-    model = ScriptedModel(kv_blocks=10, context_tokens=320)
-    engine = Engine(model, small())
-    outcomes: Outcomes = {}
-    requests: dict[int, Request] = {}
-    stems = [prompt(1000 + i, 140) for i in range(3)]
-    while model.steps < 4000:
-        while engine.scheduler.waiting + engine.scheduler.running < 10:
-            stem = stems[int(rng.integers(3))][: int(rng.integers(0, 140))]
-            own = prompt(len(requests), int(rng.integers(1, 60)))
-            params = SamplingParams(
-                seed=len(requests), max_tokens=int(rng.integers(1, 100)), n=int(rng.integers(1, 4))
-            )
-            asked = Request(stem + own, params)
-            requests[engine.submit(asked)] = asked
-        if rng.random() < 0.05:
-            engine.cancel(int(rng.integers(max(0, len(requests) - 12), len(requests))))
-        gather(engine.step(), outcomes)
-    for number in requests:
-        engine.cancel(number)
-    gather(engine.step(), outcomes)
-    assert engine.cache.held == 0
-    assert engine.scheduler.preemptions > 20
-    assert model.rows_checked > 500_000
-    finished = [number for number in requests if outcomes[number, 0].reason == "length"]
-    for number in finished[:: max(1, len(finished) // 60)]:
-        assert outcomes[number, 0].tokens == alone(requests[number])
+    traffic = Traffic(seed=2, compare_every=3)
+    traffic.run(4000)
+    assert traffic.engine.cache.held == 0
+    assert traffic.engine.scheduler.preemptions > 20
+    assert traffic.model.rows_checked > 500_000
+    assert traffic.compared > 30
+    assert traffic.different == 0
 
 
 def test_the_scripted_model_does_catch_a_foreign_row() -> None:
