@@ -21,9 +21,15 @@ from random import Random
 
 from puna.errors import PunaError
 from puna.formats.checkpoint import Checkpoint, open_checkpoint
+from puna.kernels import Kernels, Shape
+from puna.kernels.native import Tape
 from tests.fuzz import seeds
 from tests.fuzz.mutate import GGUFSeed, SafetensorsSeed
 
+# Packing needs no cache, but whoever packs has one.
+SMALLEST = Shape(
+    layers=1, heads=1, kv_heads=1, head_dim=32, kv_blocks=1, max_batch_tokens=1, context_tokens=32
+)
 MAX_SECONDS = 1.0
 SLACK_BYTES = 32 << 20
 # In memory: writing 200,000 files to a disk takes longer than reading them.
@@ -32,10 +38,12 @@ LINE_EVERY = 10_000
 DEFAULTS = ("200000", "1")
 
 
-def consume(checkpoint: Checkpoint) -> None:
-    """Touch every byte of every tensor and every word of the vocabulary."""
+def consume(checkpoint: Checkpoint, kernels: Kernels) -> None:
+    """Touch every byte of every tensor and every word of the vocabulary, and pack the matrices."""
     for tensor in checkpoint.tensors.values():
         int(tensor.data.sum())
+        if len(tensor.shape) == 2:
+            kernels.matrix(tensor.type.name, (tensor.shape[0], tensor.shape[1]), tensor.data)
     for value in checkpoint.metadata.values():
         if isinstance(value, list):
             sum(map(len, value))
@@ -46,6 +54,7 @@ class Fuzzer:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = Random(seed)
+        self.kernels: Kernels = Tape(SMALLEST, threads=1)
         self.folder = folder
         self.outcomes: Counter[str] = Counter()
         self.crashes = 0
@@ -84,7 +93,7 @@ class Fuzzer:
     def _trouble_with(self, path: Path) -> str:
         try:
             with open_checkpoint(path) as checkpoint:
-                consume(checkpoint)
+                consume(checkpoint, self.kernels)
         except PunaError as error:
             self.outcomes[type(error).__name__] += 1
         except Exception:
