@@ -82,9 +82,9 @@ def _random_model(settings: Settings, shape: str, quant: str) -> Path:
 
 
 def _isa(settings: Settings) -> str:
-    from puna.kernels.native import isa
+    from puna.kernels.native import choose_isa
 
-    return isa(settings.isa)
+    return choose_isa(settings.isa)
 
 
 ROWS = {  # key in the report: (label, format)

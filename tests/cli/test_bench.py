@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from math import prod
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def test_a_context_stands_in_the_cache(puna: Puna) -> None:
     report = json.loads(puna("bench", "--json", "--context", "64", *SMALL).stdout)
     assert report["context"] == 64
     assert report["prefill_tok_s"] > 0
+
+
+def test_the_instruction_set_can_be_forced(puna: Puna) -> None:
+    report = json.loads(puna("bench", "--json", *SMALL, PUNA_ISA="scalar").stdout)
+    assert report["isa"] == "scalar"
+    other = "neon" if platform.machine() == "x86_64" else "avx2"
+    refused = puna("bench", "--json", *SMALL, PUNA_ISA=other)
+    assert refused.returncode == 1
+    assert "leave PUNA_ISA unset" in refused.stderr
 
 
 def test_without_json_it_is_a_table(puna: Puna) -> None:

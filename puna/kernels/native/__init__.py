@@ -12,11 +12,23 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.errors import SettingError
 from puna.kernels import Activation, Batch, Matrix, Network, Rope, Shape, Vector
 from puna.kernels._native import Tape as _Tape
 from puna.kernels._native import isa, rope, vector
 
-__all__ = ["Tape", "isa"]
+__all__ = ["Tape", "choose_isa", "isa"]
+
+
+def choose_isa(name: str | None = None) -> str:
+    """Return the instruction set to use: `name`, or PUNA_ISA, or the best that runs here.
+
+    Raises SettingError where this processor does not run it.
+    """
+    try:
+        return isa(name or os.environ.get("PUNA_ISA") or None)
+    except ValueError as error:
+        raise SettingError(f"{error}; leave PUNA_ISA unset to use the best that it runs") from error
 
 
 class Tape:
@@ -25,7 +37,7 @@ class Tape:
     def __init__(self, shape: Shape, threads: int | None = None, isa: str | None = None) -> None:
         """Allocate a cache and buffers; `isa` forces an instruction set, as PUNA_ISA does."""
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._tape = _Tape(**vars(shape), threads=self.threads, isa=isa)
+        self._tape = _Tape(**vars(shape), threads=self.threads, isa=choose_isa(isa))
         self._network: Network | None = None
 
     @property
