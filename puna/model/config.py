@@ -21,6 +21,8 @@ from puna.model.rope import FrequencyDivisors, LinearScaling, Llama3Scaling, Rop
 
 HEAD_DIM_STEP = 8
 """The kernels read a head's values eight at a time."""
+MOST_HEADS_PER_KEY_HEAD = 64
+"""The kernels hold the queries of all heads that share a key in one tile."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class LlamaConfig:
                 f"{self.num_attention_heads} attention heads cannot share "
                 f"{self.num_key_value_heads} key-value heads evenly; "
                 "the file is damaged or was converted wrongly, so fetch or convert it again"
+            )
+        if self.num_attention_heads > MOST_HEADS_PER_KEY_HEAD * self.num_key_value_heads:
+            raise UnsupportedModelError(
+                f"{self.num_attention_heads} attention heads share {self.num_key_value_heads} "
+                f"key-value heads; Puna runs up to {MOST_HEADS_PER_KEY_HEAD} over each, "
+                "so use another model"
             )
         if self.head_dim % HEAD_DIM_STEP:
             raise UnsupportedModelError(

@@ -79,7 +79,9 @@ class Metadata:
     def _same_in_each_layer(self, key: str, values: Any) -> Any:
         """GGUF may give one number for each layer; a Llama's layers are all alike."""
         different = set(np.asarray(values).reshape(-1).tolist())
-        if len(different) != 1:
+        if not different:
+            raise self._malformed(key, values, "a whole number")
+        if len(different) > 1:
             raise UnsupportedModelError(
                 f"{self.path}: {key!r} differs between layers, as in no Llama; "
                 "Puna runs Llamas alone"
