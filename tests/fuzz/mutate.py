@@ -120,7 +120,7 @@ def _spoil(fields: list[Field], random: Random) -> None:
     field = fields[place]
     if field.form == "pad":
         return
-    if field.form and random.random() < 0.8:
+    if field.form and field.raw and random.random() < 0.8:
         fields[place] = replace(field, raw=_other_number(field, random))
         return
     action = random.choice(_ACTIONS)
