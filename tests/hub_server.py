@@ -137,7 +137,8 @@ class _HubHandler(_Handler):
 
     def _sibling(self, name: str, content: bytes) -> dict[str, Any]:
         size = self.hub.sizes.get(name, len(content))
-        entry: dict[str, Any] = {"rfilename": name, "size": size, "blobId": git_sha1(content)}
+        blob = self.hub.digests.get(name, git_sha1(content))
+        entry: dict[str, Any] = {"rfilename": name, "size": size, "blobId": blob}
         if len(content) >= LARGE_BYTES:
             digest = self.hub.digests.get(name, hashlib.sha256(content).hexdigest())
             entry["lfs"] = {"sha256": digest, "size": size, "pointerSize": 134}

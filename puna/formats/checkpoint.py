@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from puna.errors import MalformedFileError, ModelNotFoundError
+from puna.errors import MalformedFileError, ModelFileError, ModelNotFoundError
 from puna.formats import folder, gguf, safetensors, shards
 from puna.formats.mapping import MappedFile
 from puna.formats.refusals import refuse_unknown_file
@@ -105,13 +105,20 @@ def _open_folder(path: Path) -> Checkpoint:
 
 
 def _open_file(path: Path) -> Checkpoint:
-    with path.open("rb") as file:
-        start = file.read(16)
+    start = _first_bytes(path)
     if start.startswith(gguf.MAGIC):
         return _open_gguf(path)
     if not safetensors.looks_like_safetensors(start) or not (path.parent / folder.CONFIG).is_file():
         refuse_unknown_file(path, start)
     return _open_folder(path.parent)
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _open_gguf(path: Path) -> Checkpoint:

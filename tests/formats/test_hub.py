@@ -266,6 +266,17 @@ def test_a_safetensors_folder_comes_with_its_tokenizer_and_without_pickles(
     assert not {file.suffix for file in path.iterdir()} - {".json", ".safetensors"}
 
 
+def test_a_small_file_with_another_hash_is_refused_too(
+    server: HubServer, store: ModelStore, tiny: TinyLlama, tmp_path: Path
+) -> None:
+    """The hub states git's SHA-1 for what is not in LFS, such as generation_config.json."""
+    folder_of(server, "org/hf", tiny.write_safetensors(tmp_path / "up"))
+    server.digests["generation_config.json"] = "0" * 40
+    with pytest.raises(HashMismatchError, match="generation_config"):
+        pull_from(server, store, "hf:org/hf")
+    assert store.models() == []
+
+
 def test_a_repository_of_pickles_is_refused_by_name(server: HubServer, store: ModelStore) -> None:
     del server.repos[REPO]["Tiny-Q8_0.gguf"]
     with pytest.raises(UnsupportedModelError, match="pickled"):
