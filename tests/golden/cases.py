@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tests.tiny import TinyLlama
 
 LOGITS = Path(__file__).with_name("logits.npz")
+ENGLISH = Path(__file__).with_name("english.txt")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ CASES = {
     "one key head for all": Case(TinyLlama(seed=4, kv_heads=1, layers=4), 200),
     "llama3 scaling": Case(TinyLlama(seed=5, rope_scaling=True, rope_theta=5e5, head_dim=64), 700),
     "past 8,192 positions": Case(
-        TinyLlama(seed=6, rope_scaling=True, rope_theta=5e5, tied=True, head_dim=64), 8500
+        TinyLlama(
+            seed=6, rope_scaling=True, rope_theta=5e5, tied=True, heads=2, kv_heads=1, head_dim=64
+        ),
+        8500,
     ),
 }

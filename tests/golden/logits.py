@@ -42,7 +42,8 @@ def logits(case: Case) -> NDArray[np.float32]:
         for start in range(0, case.length, CHUNK_TOKENS):
             chunk = tokens[:, start : start + CHUNK_TOKENS]
             answers.append(model(chunk, past_key_values=cache, use_cache=True).logits[0])
-    return torch.cat(answers)[torch.from_numpy(case.rows.astype(np.int64))].numpy()
+    kept: NDArray[np.float32] = torch.cat(answers).numpy()[case.rows]
+    return kept
 
 
 def main() -> None:
