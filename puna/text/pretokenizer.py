@@ -31,13 +31,31 @@ _TEKKEN = (
     rf"|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_SPACES}"
 )
 
-# DeepSeek's list of cased letters, frozen at the Unicode of its training.
-_CASED = (
-    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅ"
-    "Ὀ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳ"  # noqa: RUF001
-    "Ꙁ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"  # noqa: RUF001
+# DeepSeek's list of cased letters, frozen at the Unicode of its training.  Numbers, because an
+# editor that normalises text would turn the Kelvin sign into a K and the list into another.
+_CASED_LETTERS = (
+    "41-5A 61-7A B5 C0-D6 D8-F6 F8-1BA 1BC-1BF 1C4-293 295-2AF 370-373 376 377 37B-37D 37F 386 "
+    "388-38A 38C 38E-3A1 3A3-3F5 3F7-481 48A-52F 531-556 10A0-10C5 13A0-13F5 13F8-13FD 1C90-1CBA "
+    "1CBD-1CBF 1D00-1D2B 1D6B-1D77 1D79-1D9A 1E00-1F15 1F18-1F1D 1F20-1F45 1F48-1F4D 1F50-1F57 "
+    "1F59 1F5B 1F5D 1F5F-1F7D 1F80-1FB4 1FB6-1FBC 1FBE 1FC2-1FC4 1FC6-1FCC 1FD0-1FD3 1FD6-1FDB "
+    "1FE0-1FEC 1FF2-1FF4 1FF6-1FFC 2102 2107 210A-2113 2115 2119-211D 2124 2126 2128 212A-212D "
+    "212F-2134 2139 213C-213F 2145-2149 214E 2183 2184 2C00-2C7B 2C7E-2CE4 2CEB-2CEE 2CF2 2CF3 "
+    "A640-A66D A680-A69B A722-A76F A771-A787 A78B-A78E AB70-ABBF FB00-FB06 FB13-FB17 FF21-FF3A "
+    "FF41-FF5A 10400-1044F 104B0-104D3 104D8-104FB 10C80-10CB2 10CC0-10CF2 118A0-118DF 1E900-1E943"
 )
-_HAN = "[一-龥ࠀ-一가-퟿]+"
+
+
+def _class(ranges: str) -> str:
+    """A character class from hexadecimal ranges."""
+    return "".join(
+        "-".join(rf"\x{{{number}}}" for number in range_.split("-")) for range_ in ranges.split()
+    )
+
+
+_CASED = _class(_CASED_LETTERS)
+_DEEPSEEK_MARKS = _class("21-2F 3A-7E FF01-FF0F FF1A-FF5E 2018-201F 3000-3002")
+_HAN = f"[{_class('4E00-9FA5 800-4E00 AC00-D7FF')}]+"
+_NO_MARKS = rf" ?[^(\s|.,!?{_class('2026 3002 FF0C 3001 964 6D4 60C')})]+"
 
 _PATTERNS: dict[str, tuple[str, ...]] = {
     "gpt2": (_GPT2,),
@@ -49,14 +67,14 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     "deepseek-llm": (
         r"[\r\n]",
         rf"\s?[{_CASED}]+",
-        r"\s?[!-/:-~！-／：-～‘-‟　-。]+",  # noqa: RUF001
+        rf"\s?[{_DEEPSEEK_MARKS}]+",
         r"\s+$",
         _HAN,
         r"\p{N}+",
     ),
     "deepseek-coder": (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _HAN, r"\p{N}"),
-    "viking": (r" ?[^(\s|.,!?…。，、।۔،)]+", r"\p{N}"),  # noqa: RUF001
-    "poro": (r" ?[^(\s|.,!?…。，、।۔،)]+",),  # noqa: RUF001
+    "viking": (_NO_MARKS, r"\p{N}"),
+    "poro": (_NO_MARKS,),
 }
 
 _FAMILIES = {
