@@ -55,7 +55,7 @@ class Shape:
 
 
 class Kernels(Protocol):
-    """A backend: the loading of weights, nine operations, and the running of a step.
+    """A backend: the taking over of weights, eight operations, and the running of a step.
 
     Operations may be called only inside `run`'s network.  A row of a result is
     bit-identical whatever other rows are in the batch, except in `Eager`, where
