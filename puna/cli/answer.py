@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from shutil import get_terminal_size
 
 import typer
 
@@ -40,16 +41,39 @@ def gather(deltas: Iterator[Delta]) -> Reply:
 
 
 def _written(deltas: Iterator[Delta]) -> Iterator[Delta]:
-    last = "\n"
+    page = _Page()
     try:
         for delta in deltas:
-            sys.stdout.write(delta.text)
-            sys.stdout.flush()
-            last = delta.text[-1:] or last
+            page.write(delta.text)
             yield delta
     finally:
-        if last != "\n":
-            print(flush=True)
+        page.end()
+
+
+class _Page:
+    """Stdout, with lines broken between words where it is a terminal."""
+
+    def __init__(self) -> None:
+        self._wrap = None
+        self._last = "\n"
+        if sys.stdout.isatty():
+            from puna.cli.wrap import WordWrap
+
+            self._wrap = WordWrap(get_terminal_size().columns)
+
+    def write(self, text: str) -> None:
+        self._show(self._wrap.push(text) if self._wrap else text)
+
+    def end(self) -> None:
+        if self._wrap:
+            self._show(self._wrap.flush())
+        if self._last != "\n":
+            self._show("\n")
+
+    def _show(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        self._last = text[-1:] or self._last
 
 
 def note_unfinished(reply: Reply) -> None:

@@ -21,6 +21,8 @@ from puna.cli.stdin import read_stdin
 from puna.config import Settings
 from puna.errors import PunaError
 
+HINT = "Ask away; /help lists commands, Ctrl-D leaves."
+
 
 def chat(
     context: typer.Context,
@@ -43,6 +45,7 @@ def chat(
     conversation = Conversation(open_llm(settings, model), system or "", {**params, "seed": seed})
     try:
         if piped is None:
+            print(f"This is {model or settings.model}. {HINT}", file=sys.stderr)
             converse(conversation, settings)
         else:
             leave(_answer(conversation, piped))
@@ -57,7 +60,6 @@ def converse(conversation: Conversation, settings: Settings) -> None:
 
     terminal = Terminal(settings.home / "history", COMMANDS)
     slash = Slash(conversation, lambda name: open_llm(settings, name))
-    print("Ask away. /help lists commands, Ctrl-D leaves.", file=sys.stderr)
     while (line := terminal.read()) is not None:
         try:
             if is_command(line):
@@ -65,6 +67,7 @@ def converse(conversation: Conversation, settings: Settings) -> None:
                     break
             elif line:
                 note_unfinished(_answer(conversation, line))
+                print(file=sys.stderr)
         except (PunaError, OSError) as error:
             print(f"puna: error: {error}", file=sys.stderr)
 

@@ -1,0 +1,127 @@
+"""Draws docs/chat.svg: a real chat, typed into a real terminal, as it stood at its end.
+
+    .venv/bin/python docs/picture.py     # wants tmux and the default model
+
+In: nothing.  Out: the picture.  Invents nothing: what is drawn is what tmux shows.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+PICTURE = Path(__file__).with_name("chat.svg")
+COLUMNS, LINES = 84, 24
+DEADLINE_S = 60.0
+
+NIGHT = TerminalTheme(
+    (22, 24, 32),
+    (214, 219, 230),
+    [
+        (60, 64, 80),
+        (240, 113, 120),
+        (166, 218, 149),
+        (238, 212, 159),
+        (138, 173, 244),
+        (198, 160, 246),
+        (125, 207, 224),
+        (214, 219, 230),
+    ],
+)
+# rich's own frame loads a font from the web; a picture in a README should not.
+FRAME = """\
+<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace;
+    font-size: {char_height}px; line-height: {line_height}px; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
+{lines}
+</defs>
+<rect width="{terminal_width}" height="{terminal_height}" rx="10" fill="#161820"/>
+<g transform="translate(18, 18) scale(0.966)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+class Terminal:
+    """A tmux of its own, with a shell in it."""
+
+    def __init__(self) -> None:
+        self._tmux("new-session", "-d", f"-x{COLUMNS}", f"-y{LINES}", "env PS1='$ ' bash --norc")
+        self._tmux("set-option", "status", "off")
+
+    def _tmux(self, *words: str) -> str:
+        command = ["tmux", "-L", "puna-picture", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def enter(self, line: str, then: str) -> None:
+        """Type a line, and wait until the screen's last line is `then`."""
+        self._tmux("send-keys", "-l", line)
+        self._tmux("send-keys", "Enter")
+        time.sleep(0.5)
+        deadline = time.monotonic() + DEADLINE_S
+        while self.screen().plain.splitlines()[-1:] != [then]:
+            assert time.monotonic() < deadline, self.screen().plain
+            time.sleep(0.1)
+
+    def interrupt(self, after_s: float) -> None:
+        """Press Ctrl-C."""
+        time.sleep(after_s)
+        self._tmux("send-keys", "C-c")
+        time.sleep(0.5)
+
+    def screen(self) -> Text:
+        """What is to be seen, with its colours."""
+        text = Text.from_ansi(self._tmux("capture-pane", "-e", "-p"))
+        text.rstrip()
+        return text
+
+    def close(self) -> None:
+        """End the shell and its tmux."""
+        self._tmux("kill-server")
+
+
+def talk(terminal: Terminal) -> Text:
+    """Have the chat; return the screen at its end."""
+    terminal.enter("clear", "$")
+    terminal.enter("make chat", ">")
+    terminal.enter("Explain in one sentence what photosynthesis is.", ">")
+    terminal.enter("Write a Python function that adds two numbers.", ">")
+    return terminal.screen()
+
+
+def draw(screen: Text) -> None:
+    """Write the picture."""
+    console = Console(record=True, width=COLUMNS, file=StringIO())
+    console.print(screen)
+    console.print()
+    PICTURE.write_text(console.export_svg(title="", theme=NIGHT, code_format=FRAME))
+
+
+def main() -> None:
+    """Chat and draw."""
+    terminal = Terminal()
+    try:
+        draw(talk(terminal))
+    finally:
+        terminal.close()
+
+
+if __name__ == "__main__":
+    main()
