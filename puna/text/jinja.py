@@ -81,10 +81,12 @@ class JinjaTemplate:
         hide_all: bool,
     ) -> list[Span] | None:
         placeholders = Placeholders()
-        show = placeholders.stand_in if hide_all else self._show_most(placeholders)
         careful = placeholders.stand_in_where_needed
         variables = {
-            "messages": [_as_openai(message, show, careful) for message in messages],
+            "messages": [
+                _as_openai(message, self._show(message, placeholders, hide_all), careful)
+                for message in messages
+            ],
             "tools": [_hidden(as_openai(tool), careful) for tool in tools] or None,
             "add_generation_prompt": add_generation_prompt,
             "bos_token": self._text_of(self._tokenizer.bos_id),
@@ -95,14 +97,18 @@ class JinjaTemplate:
         )
         return placeholders.spans(text)
 
-    def _show_most(self, placeholders: Placeholders) -> Show:
-        """Hide only the characters with which a control token begins.
+    def _show(self, message: Message, placeholders: Placeholders, hide_all: bool) -> Show:
+        """Hide the whole content, or only the characters with which a control token begins.
 
         Without its first character no control token comes about, also where a
-        template writes two contents side by side.
+        template writes two contents side by side.  What a model thought it
+        marked itself, and templates cut it out by that mark.
         """
-        starts = {re.escape(text[0]) for text in self._tokenizer.special}
-        pattern = re.compile("|".join(sorted(starts)) or r"(?!)")
+        if hide_all:
+            return placeholders.stand_in
+        starts = "|".join(sorted({re.escape(text[0]) for text in self._tokenizer.special}))
+        spared = r"(?!</?think>)" if message.role == "assistant" else ""
+        pattern = re.compile(f"{spared}(?:{starts})" if starts else r"(?!)")
         return lambda text: placeholders.hide_each(pattern, text)
 
     def _text_of(self, token_id: int | None) -> str:
