@@ -1,15 +1,34 @@
-// Large zeroed memory straight from the kernel: pages appear as they are touched.
+// Large zeroed memory straight from the kernel: pages appear as they are touched. Under the address
+// sanitizer it comes from the heap, whose borders that watches.
 #pragma once
 #include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
 namespace puna {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+
+#ifdef __SANITIZE_ADDRESS__
+
+inline void* take_pages(size_t bytes) { return std::calloc(bytes, 1); }
+inline void give_back_pages(void* p, size_t) { std::free(p); }
+
+#else
+
+inline void* take_pages(size_t bytes) {
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return nullptr;
+    if (bytes >= kHugePage) madvise(p, bytes, MADV_HUGEPAGE);  // fewer TLB misses when weights stream
+    return p;
+}
+inline void give_back_pages(void* p, size_t bytes) { munmap(p, bytes); }
+
+#endif
 
 // Owns `count` zeroed values. Throws std::bad_alloc when the system has no room.
 template <class T>
@@ -18,16 +37,14 @@ public:
     Pages() = default;
     explicit Pages(size_t count) : bytes_(count * sizeof(T)) {
         if (bytes_ == 0) return;
-        void* p = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (p == MAP_FAILED) throw std::bad_alloc();
-        if (bytes_ >= kHugePage) madvise(p, bytes_, MADV_HUGEPAGE);  // fewer TLB misses when weights stream
-        data_ = static_cast<T*>(p);
+        data_ = static_cast<T*>(take_pages(bytes_));
+        if (!data_) throw std::bad_alloc();
     }
     Pages(Pages&& other) noexcept { swap(other); }
     Pages& operator=(Pages&& other) noexcept { swap(other); return *this; }
     Pages(const Pages&) = delete;
     Pages& operator=(const Pages&) = delete;
-    ~Pages() { if (data_) munmap(data_, bytes_); }
+    ~Pages() { if (data_) give_back_pages(data_, bytes_); }
 
     T* data() const { return data_; }
     size_t bytes() const { return bytes_; }
