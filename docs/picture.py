@@ -34,26 +34,23 @@ NIGHT = TerminalTheme(
         (214, 219, 230),
     ],
 )
+CHARACTER = 12.04, 24.4  # width and height that rich gives one of DejaVu Sans Mono at 20 px
+MARGIN = 20
+
 # rich's own frame loads a font from the web; a picture in a README should not.
 FRAME = """\
-<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
+<svg viewBox="-MARGIN -MARGIN WIDTH HEIGHT" xmlns="http://www.w3.org/2000/svg">
 <style>
-.{unique_id}-matrix {{ font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace;
-    font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-matrix {{ font: {char_height}px "DejaVu Sans Mono", Menlo, Consolas, monospace; }}
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal">
-<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
-</clipPath>
 {lines}
 </defs>
-<rect width="{terminal_width}" height="{terminal_height}" rx="10" fill="#161820"/>
-<g transform="translate(18, 18) scale(0.966)">
+<rect x="-MARGIN" y="-MARGIN" width="WIDTH" height="HEIGHT" rx="10" fill="#161820"/>
 {backgrounds}
 <g class="{unique_id}-matrix">
 {matrix}
-</g>
 </g>
 </svg>
 """
@@ -111,7 +108,22 @@ def draw(screen: Text) -> None:
     console = Console(record=True, width=COLUMNS, file=StringIO())
     console.print(screen)
     console.print()
-    PICTURE.write_text(console.export_svg(title="", theme=NIGHT, code_format=FRAME))
+    lines = screen.plain.count("\n") + 1
+    picture = console.export_svg(
+        title="",
+        theme=NIGHT,
+        code_format=_framed(COLUMNS * CHARACTER[0], lines * CHARACTER[1]),
+        font_aspect_ratio=CHARACTER[0] / 20,
+    )
+    PICTURE.write_text(picture, encoding="utf-8")
+
+
+def _framed(width: float, height: float) -> str:
+    numbers = {"WIDTH": width + 2 * MARGIN, "HEIGHT": height + 2 * MARGIN, "MARGIN": MARGIN}
+    frame = FRAME
+    for name, number in numbers.items():
+        frame = frame.replace(name, f"{number:.0f}")
+    return frame
 
 
 def main() -> None:
