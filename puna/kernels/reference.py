@@ -24,6 +24,9 @@ Rounding = Literal["exact", "rounded"]
 ACTIVATION_BLOCK = 32
 """Values that share a scale when activations are rounded to integers."""
 
+OUTLIER = 4.0
+"""8-bit blocks whose peak exceeds this many times the row's root mean square get a second part."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -228,9 +231,20 @@ def activation_levels(type_name: str) -> int | None:
 
 
 def round_activations(x: Floats, levels: int) -> Floats:
-    """Round to integers times a scale that each 32 values share; ties go to even."""
+    """Round to integers times a scale that each 32 values share; ties go to even.
+
+    What 8 bits leave of a block that stands out from its row is rounded to 8 bits once more.
+    """
     blocks = x.reshape(len(x), -1, ACTIVATION_BLOCK)
+    rounded, scale = _round_blocks(blocks, levels)
+    if levels == 127:
+        bound = np.float32(OUTLIER) * np.sqrt(np.square(x).mean(axis=1))[:, None, None]
+        rest, _ = _round_blocks(blocks - rounded, levels)
+        rounded = rounded + np.where(scale * levels > bound, rest, np.float32(0))
+    return rounded.reshape(x.shape)
+
+
+def _round_blocks(blocks: Floats, levels: int) -> tuple[Floats, Floats]:
     scale = np.abs(blocks).max(axis=2, keepdims=True) / np.float32(levels)
     ratio = np.divide(blocks, scale, out=np.zeros_like(blocks), where=scale != 0)
-    rounded: Floats = np.clip(np.rint(ratio), -levels, levels) * scale
-    return rounded.reshape(x.shape)
+    return np.clip(np.rint(ratio), -levels, levels) * scale, scale

@@ -95,8 +95,10 @@ inline void widen(const uint16_t* in, int64_t count, float* out) {
     for (int64_t i = 0; i < count; i += 8) store(out + i, load_half(in + i));
 }
 
-// Asks for a block's keys or values while the one before is worked on: a head's part of a block is
-// shorter than a hardware prefetcher needs to find its pace.
+// Asks for keys or values long before they are used: a head's part of a block is shorter than a
+// hardware prefetcher needs to find its pace. Values are asked for while their keys are scored.
+constexpr int64_t kAheadTokens = 4 * kTileTokens;
+
 inline void prefetch(const uint16_t* halfs, int64_t count) {
     for (int64_t i = 0; i < count; i += 32) __builtin_prefetch(halfs + i);
 }
@@ -131,7 +133,8 @@ inline void score_span(const Queries& in, const HeadCache& cache, const Span& sp
     const int64_t head_dim = in.head_dim;
     for (int64_t t = 0; t < span.count; t += kTileTokens) {
         const uint16_t* keys = key_tile(cache, span.first_key + t, head_dim);
-        if (t + kTileTokens < span.count) prefetch(key_tile(cache, span.first_key + t + kTileTokens, head_dim), kTileTokens * head_dim);
+        if (t + kAheadTokens < span.count) prefetch(key_tile(cache, span.first_key + t + kAheadTokens, head_dim), kTileTokens * head_dim);
+        if (t % kBlockTokens == 0) prefetch(value_block(cache, span.first_key + t), kBlockTokens * head_dim);
         if (queries > kQueries) widen(keys, kTileTokens * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* q = span.q + first * head_dim;
@@ -180,7 +183,6 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
         const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
         const uint16_t* values = value_block(cache, span.first_key + t);
-        if (t + kBlockTokens < span.count) prefetch(value_block(cache, span.first_key + t + kBlockTokens), kBlockTokens * head_dim);
         if (queries > kQueries) widen(values, count * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* weights = span.scores + first * kSpanTokens + t;

@@ -15,13 +15,15 @@ struct Storage {
 
     int64_t rows, width;
     Pages<float> x;
-    Pages<int8_t> q8;
+    Pages<int8_t> q8, rest_q8;
     Pages<int16_t> q16;
-    Pages<float> d8, sum32, sum16, d16;
+    Pages<float> d8, rest_d8, sum32, sum16, d16;
 
     void make_q8() {
         if (q8.data()) return;
         q8 = Pages<int8_t>(size(width));
+        rest_q8 = Pages<int8_t>(size(width));
+        rest_d8 = Pages<float>(size(width / kPanelValues));
         d8 = Pages<float>(size(width / kPanelValues));
         sum32 = Pages<float>(size(width / kPanelValues));
         sum16 = Pages<float>(size(width / kPanelValues * 2));
@@ -32,13 +34,22 @@ struct Storage {
         d16 = Pages<float>(size(width / kPanelValues));
     }
 
+    Integers8 integers8(int64_t row) const {
+        const int64_t panels = width / kPanelValues, at = row * panels;
+        return {q8.data() + row * width, rest_q8.data() + row * width, d8.data() + at, rest_d8.data() + at, sum32.data() + at, sum16.data() + 2 * at};
+    }
+
     // The floats from `row` on, the integers from `integer_row` on.
     Activations from(int64_t row, int64_t integer_row) const {
         const int64_t panels = width / kPanelValues;
-        Activations a{width, x.data() + row * width, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+        Activations a{};
+        a.width = width;
+        a.x = x.data() + row * width;
         if (q8.data()) {
             a.q8 = q8.data() + integer_row * width;
             a.d8 = d8.data() + integer_row * panels;
+            a.rest_q8 = rest_q8.data() + integer_row * width;
+            a.rest_d8 = rest_d8.data() + integer_row * panels;
             a.sum32 = sum32.data() + integer_row * panels;
             a.sum16 = sum16.data() + integer_row * 2 * panels;
         }

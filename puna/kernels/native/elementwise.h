@@ -43,17 +43,16 @@ inline void rms_norm(const float* x, const float* weight, float eps, int64_t wid
 // that q would leave its range.
 constexpr float kVanishing = 1e-30f;
 
+inline float peak_of(const float* x) {
+    return maximum(max(max(abs(load(x)), abs(load(x + 8))), max(abs(load(x + 16)), abs(load(x + 24)))));
+}
+
 // x = d q over 32 values, with q between -limit and limit.
 template <class Integer>
 inline float quantise_block(const float* x, float limit, Integer* q) {
-    const F8 x0 = load(x), x1 = load(x + 8), x2 = load(x + 16), x3 = load(x + 24);
-    const float peak = maximum(max(max(abs(x0), abs(x1)), max(abs(x2), abs(x3))));
-    const float d = peak < kVanishing ? 0.0f : peak / limit;
+    const float peak = peak_of(x), d = peak < kVanishing ? 0.0f : peak / limit;
     const F8 divisor = splat(d > 0.0f ? d : 1.0f);
-    store_rounded(q, div(x0, divisor));
-    store_rounded(q + 8, div(x1, divisor));
-    store_rounded(q + 16, div(x2, divisor));
-    store_rounded(q + 24, div(x3, divisor));
+    for (int i = 0; i < kPanelValues; i += 8) store_rounded(q + i, div(load(x + i), divisor));
     return d;
 }
 
@@ -63,14 +62,35 @@ inline int sum_of(const int8_t* q, int count) {
     return total;
 }
 
-inline void quantise8(const float* x, int64_t width, int8_t* q, float* d, float* sum32, float* sum16) {
+inline float mean_square(const float* x, int64_t width) {
+    F8 squares = zero();
+    for (int64_t i = 0; i < width; i += 8) squares = fma(load(x + i), load(x + i), squares);
+    return sum(squares) / static_cast<float>(width);
+}
+
+// What d q leaves of x, as a second block of integers. Returns its scale.
+inline float quantise_rest(const float* x, float d, const int8_t* q, int8_t* rest_q) {
+    float rest[kPanelValues];
+    for (int i = 0; i < kPanelValues; i += 8) store(rest + i, sub(load(x + i), mul(splat(d), load_i8(q + i))));
+    return quantise_block(rest, 127.0f, rest_q);
+}
+
+inline void quantise8(const float* x, int64_t width, const Integers8& out) {
+    const float bound = kOutlier * std::sqrt(mean_square(x, width));
     for (int64_t k = 0; k < width / kPanelValues; ++k) {
-        int8_t* block = q + k * kPanelValues;
-        d[k] = quantise_block(x + k * kPanelValues, 127.0f, block);
-        const int low = sum_of(block, 16), high = sum_of(block + 16, 16);
-        sum16[2 * k] = d[k] * static_cast<float>(low);
-        sum16[2 * k + 1] = d[k] * static_cast<float>(high);
-        sum32[k] = d[k] * static_cast<float>(low + high);
+        const float* block = x + k * kPanelValues;
+        int8_t *q = out.q + k * kPanelValues, *rest_q = out.rest_q + k * kPanelValues;
+        const float d = out.d[k] = quantise_block(block, 127.0f, q);
+        float low = d * static_cast<float>(sum_of(q, 16)), high = d * static_cast<float>(sum_of(q + 16, 16));
+        out.rest_d[k] = 0.0f;
+        if (d * 127.0f > bound) {
+            const float rest_d = out.rest_d[k] = quantise_rest(block, d, q, rest_q);
+            low += rest_d * static_cast<float>(sum_of(rest_q, 16));
+            high += rest_d * static_cast<float>(sum_of(rest_q + 16, 16));
+        }
+        out.sum16[2 * k] = low;
+        out.sum16[2 * k + 1] = high;
+        out.sum32[k] = low + high;
     }
 }
 

@@ -14,13 +14,25 @@ namespace puna {
 struct Activations {
     int64_t width;
     const float* x;        // (rows, width)
-    const int8_t* q8;      // (rows, width): x = d8 * q8
+    const int8_t* q8;      // (rows, width): x = d8 * q8 + rest_d8 * rest_q8
     const float* d8;       // (rows, width / 32)
-    const float* sum32;    // (rows, width / 32): d8 times the sum of 32 q8
+    const int8_t* rest_q8; // (rows, width): what q8 leaves of x, in the blocks where that counts
+    const float* rest_d8;  // (rows, width / 32): 0 where q8 alone stands for x
+    const float* sum32;    // (rows, width / 32): sum of the 32 x that the integers stand for
     const float* sum16;    // (rows, width / 16)
     const int16_t* q16;    // (rows, width): x = d16 * q16
     const float* d16;      // (rows, width / 32)
 };
+
+// One row of 8-bit activations, to be written; see Activations.
+struct Integers8 {
+    int8_t *q, *rest_q;
+    float *d, *rest_d, *sum32, *sum16;
+};
+
+// A block of activations whose peak exceeds this many times the row's root mean square gets 16 bits in two
+// parts: a few channels of a real model are so large that their block's rounding error outweighs all others.
+constexpr float kOutlier = 4.0f;
 
 // Where a product goes: y[row * stride + column], plus the residual at the same place unless null.
 struct Product {
@@ -69,7 +81,7 @@ struct Isa {
     const char* name;
     Gemm gemm[kTypes];
     void (*open_row)(Type type, const uint8_t* packed, int64_t columns, int64_t row, float* out);
-    void (*quantise8)(const float* x, int64_t width, int8_t* q, float* d, float* sum32, float* sum16);
+    void (*quantise8)(const float* x, int64_t width, const Integers8& out);
     void (*quantise16)(const float* x, int64_t width, int16_t* q, float* d);
     void (*rms_norm)(const float* x, const float* weight, float eps, int64_t width, float* y);
     void (*silu_multiply)(float* gate, const float* up, int64_t width);

@@ -10,30 +10,36 @@ namespace puna::PUNA_SIMD {
 // A tile's activations must stay in the second-level cache while the groups stream past them.
 constexpr int64_t kCachedActivationBytes = 256 * 1024;
 
+// Adds the products of one panel with 32 integers that stand for scale * a.
+template <class Format>
+inline F8 add_panel(const Panel& p, const int8_t* a, float scale, F8 total) {
+    const F8 da = splat(scale);
+    if constexpr (Format::kHalves) {
+        total = fma(to_float(dot<Format::kMax, 4>(p.v, a)), mul(p.scale[0], da), total);
+        return fma(to_float(dot<Format::kMax, 4>(p.v + 4, a + 16)), mul(p.scale[1], da), total);
+    } else {
+        return fma(to_float(dot<Format::kMax, 8>(p.v, a)), mul(p.scale[0], da), total);
+    }
+}
+
+template <class Format>
+inline F8 add_bias(const Panel& p, const float* sum32, const float* sum16, F8 total) {
+    if constexpr (Format::kHalves) return fma(p.bias[1], splat(sum16[1]), fma(p.bias[0], splat(sum16[0]), total));
+    else return fma(p.bias[0], splat(*sum32), total);
+}
+
 template <class Format, int kRows>
-inline void dot_group(const typename Format::Packed* blocks, const Activations& x, int64_t row, F8 (&total)[kRows]) {
+inline void dot_group(const typename Format::Packed* blocks, const Activations& x, int64_t first_row, F8 (&total)[kRows]) {
     const int64_t panels = x.width / kPanelValues;
-    const int8_t* q = x.q8 + row * x.width;
-    const float* d = x.d8 + row * panels;
-    const float* sum32 = x.sum32 + row * panels;
-    const float* sum16 = x.sum16 + row * 2 * panels;
     for (int y = 0; y < kRows; ++y) total[y] = zero();
     for (int64_t k = 0; k < panels; ++k) {
         Panel p;
         Format::open(blocks[k / Format::kPanels], static_cast<int>(k % Format::kPanels), p);
         for (int y = 0; y < kRows; ++y) {
-            const int8_t* a = q + y * x.width + k * kPanelValues;
-            const F8 da = splat(d[y * panels + k]);
-            if constexpr (Format::kHalves) {
-                const F8 low = to_float(dot<Format::kMax, 4>(p.v, a)), high = to_float(dot<Format::kMax, 4>(p.v + 4, a + 16));
-                total[y] = fma(low, mul(p.scale[0], da), total[y]);
-                total[y] = fma(high, mul(p.scale[1], da), total[y]);
-                total[y] = fma(p.bias[0], splat(sum16[y * 2 * panels + 2 * k]), total[y]);
-                total[y] = fma(p.bias[1], splat(sum16[y * 2 * panels + 2 * k + 1]), total[y]);
-            } else {
-                total[y] = fma(to_float(dot<Format::kMax, 8>(p.v, a)), mul(p.scale[0], da), total[y]);
-                total[y] = fma(p.bias[0], splat(sum32[y * panels + k]), total[y]);
-            }
+            const int64_t at = (first_row + y) * panels + k;
+            total[y] = add_panel<Format>(p, x.q8 + at * kPanelValues, x.d8[at], total[y]);
+            total[y] = add_bias<Format>(p, x.sum32 + at, x.sum16 + 2 * at, total[y]);
+            if (__builtin_expect(x.rest_d8[at] != 0.0f, 0)) total[y] = add_panel<Format>(p, x.rest_q8 + at * kPanelValues, x.rest_d8[at], total[y]);
         }
     }
 }

@@ -86,10 +86,7 @@ void Tape::ask_integers(const Handle& x, Type type) {
         return;
     }
     s->make_q8();
-    add_by_rows(view, view, [this, s, width, panels](int64_t in, int64_t row) {
-        isa_.quantise8(s->x.data() + in * width, width, s->q8.data() + row * width, s->d8.data() + row * panels,
-                       s->sum32.data() + row * panels, s->sum16.data() + row * 2 * panels);
-    });
+    add_by_rows(view, view, [this, s, width](int64_t in, int64_t row) { isa_.quantise8(s->x.data() + in * width, width, s->integers8(row)); });
 }
 
 // Matrices side by side; their groups are shared out as if they were one matrix.
