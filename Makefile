@@ -8,12 +8,12 @@ PY     := $(BIN)/python
 QUIET  := $(shell test -t 2 || echo --quiet)
 PIP    := $(PY) -m pip --disable-pip-version-check --no-input install $(QUIET) -c requirements.lock
 
-NATIVE := CMakeLists.txt pyproject.toml $(shell find puna/kernels/native -name '*.cpp' -o -name '*.h')
-SOURCE := puna tests bench example.py
+NATIVE := CMakeLists.txt pyproject.toml $(wildcard $(addprefix puna/kernels/native/,*.cpp *.h CMakeLists.txt))
+SOURCE := puna tests docs example.py $(wildcard bench/*.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install chat check fix test bench golden fuzz soak test-arm docs lock clean
+.PHONY: help install chat check fix test bench golden fuzz soak test-arm sanitize docs lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -26,7 +26,7 @@ chat: install ## talk to the default model; fetches it the first time
 check: install .venv/tools ## format, lint, types and the import rule: seconds
 	@$(BIN)/ruff format --check --quiet $(SOURCE) || { echo "make fix would format these files"; exit 1; }
 	@$(BIN)/ruff check --quiet $(SOURCE)
-	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary $(SOURCE)
 	@$(PY) -m pytest -q --no-header tests/test_imports.py
 
 fix: .venv/tools ## format, and mend what the linter can mend
