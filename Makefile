@@ -9,7 +9,7 @@ QUIET  := $(shell test -t 2 || echo --quiet)
 PIP    := $(PY) -m pip --disable-pip-version-check --no-input install $(QUIET) -c requirements.lock
 
 NATIVE := CMakeLists.txt pyproject.toml $(wildcard $(addprefix puna/kernels/native/,*.cpp *.h CMakeLists.txt))
-SOURCE := puna tests docs example.py $(wildcard bench/*.py)
+SOURCE := puna tests example.py $(wildcard bench/*.py docs/*.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
