@@ -51,7 +51,7 @@ soak: .venv/tools ## serve the default model's answers for `make soak minutes=30
 	@$(PY) -m tests.soak.run $(or $(minutes),30)
 
 test-arm: ## the kernels on an emulated aarch64, where Debian's cross compiler and qemu-user are
-	@tests/arm/run.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/arm/run.sh
 
 docs: .venv/tools ## write docs/cli.md anew from the commands' own help
 	@$(BIN)/typer puna.cli utils docs --name puna --title "The command line" --output docs/cli.md
