@@ -43,8 +43,8 @@ golden: .venv/tools build/golden ## write the committed numbers anew, with trans
 	@for script in $$(grep -l __main__ tests/golden/*.py); do \
 	    echo "$$script" >&2; PYTHONPATH=build/golden $(PY) -m $$(echo $${script%.py} | tr / .) || exit 1; done
 
-fuzz: .venv/tools ## spoil 200,000 model files and let the readers refuse them
-	@$(PY) -m tests.fuzz.run 200000
+fuzz: .venv/tools ## 200,000 spoilt model files through readers and sanitized kernels; `make fuzz inputs=1000`
+	@tests/fuzz/sanitized.sh $(or $(inputs),200000)
 
 soak: .venv/tools ## serve the default model's answers for `make soak minutes=30` and watch the memory
 	@$(BIN)/puna pull smollm2 >&2
@@ -52,6 +52,9 @@ soak: .venv/tools ## serve the default model's answers for `make soak minutes=30
 
 test-arm: ## the kernels on an emulated aarch64, where Debian's cross compiler and qemu-user are
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/arm/run.sh
+
+sanitize: .venv/created ## the kernels' own tests under the address, undefined and thread sanitizers
+	@tests/arm/sanitize.sh
 
 docs: .venv/tools ## write docs/cli.md anew from the commands' own help
 	@$(BIN)/typer puna.cli utils docs --name puna --title "The command line" --output docs/cli.md

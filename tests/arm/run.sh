@@ -2,6 +2,7 @@
 # Builds the kernels' tests for 64-bit ARM and runs them emulated, with dot products and without.
 set -eu
 here=$(dirname "$0")
+PATH="$(cd "$here/../.." && pwd)/.venv/bin:$PATH"  # make install puts cmake and ninja there
 build=${1:-build/aarch64}
 
 lacking=""

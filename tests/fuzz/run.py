@@ -21,15 +21,12 @@ from random import Random
 
 from puna.errors import PunaError
 from puna.formats.checkpoint import Checkpoint, open_checkpoint
-from puna.kernels import Kernels, Shape
+from puna.kernels import Kernels
 from puna.kernels.native import Tape
 from tests.fuzz import seeds
+from tests.fuzz.kernels import SMALLEST, multiply, runs
 from tests.fuzz.mutate import GGUFSeed, SafetensorsSeed
 
-# Packing needs no cache, but whoever packs has one.
-SMALLEST = Shape(
-    layers=1, heads=1, kv_heads=1, head_dim=32, kv_blocks=1, max_batch_tokens=1, context_tokens=32
-)
 MAX_SECONDS = 1.0
 SLACK_BYTES = 32 << 20
 # In memory: writing 200,000 files to a disk takes longer than reading them.
@@ -39,11 +36,11 @@ DEFAULTS = ("200000", "1")
 
 
 def consume(checkpoint: Checkpoint, kernels: Kernels) -> None:
-    """Touch every byte of every tensor and every word of the vocabulary, and pack the matrices."""
+    """Touch every byte of every tensor and every word of the vocabulary; use the matrices."""
     for tensor in checkpoint.tensors.values():
         int(tensor.data.sum())
         if len(tensor.shape) == 2:
-            kernels.matrix(tensor.type.name, (tensor.shape[0], tensor.shape[1]), tensor.data)
+            multiply(tensor, kernels)
     for value in checkpoint.metadata.values():
         if isinstance(value, list):
             sum(map(len, value))
@@ -59,6 +56,7 @@ class Fuzzer:
         self.outcomes: Counter[str] = Counter()
         self.crashes = 0
         self.gguf = GGUFSeed.parse(seeds.gguf_seed())
+        self.model = GGUFSeed.parse(seeds.model_seed())
         self.safetensors = SafetensorsSeed.parse(seeds.safetensors_seed())
         (folder / "config.json").write_text("{}")
 
@@ -86,20 +84,20 @@ class Fuzzer:
             self._keep(path, content, trouble)
 
     def _mutant(self) -> tuple[Path, bytes]:
-        if self.random.random() < 0.75:
-            return self.folder / "input.gguf", self.gguf.mutant(self.random)
-        return self.folder / "model.safetensors", self.safetensors.mutant(self.random)
+        if self.random.random() < 0.25:
+            return self.folder / "model.safetensors", self.safetensors.mutant(self.random)
+        seed = self.gguf if self.random.random() < 0.7 else self.model
+        return self.folder / "input.gguf", seed.mutant(self.random)
 
     def _trouble_with(self, path: Path) -> str:
         try:
             with open_checkpoint(path) as checkpoint:
                 consume(checkpoint, self.kernels)
+                self.outcomes["ran" if runs(checkpoint) else "read"] += 1
         except PunaError as error:
             self.outcomes[type(error).__name__] += 1
         except Exception:
             return traceback.format_exc()
-        else:
-            self.outcomes["read"] += 1
         return ""
 
     def _keep(self, path: Path, content: bytes, trouble: str) -> None:

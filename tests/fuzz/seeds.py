@@ -1,7 +1,7 @@
 """Small sound files with one of everything, to be mutated.
 
-Out: bytes of a GGUF file and of a safetensors file.  Does not know how they
-will be spoilt.
+Out: bytes of a GGUF file, of a whole model in GGUF, and of a safetensors file.  Does
+not know how they will be spoilt.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from puna.formats import blocks
 from puna.formats.gguf_writer import TensorSource, Value, write_gguf
 from puna.kernels.blocks import quantise
-from tests.tiny import write_safetensors_file
+from tests.tiny import TinyLlama, write_safetensors_file
 
 ROWS, COLUMNS = 4, 256  # one super-block a row
 
@@ -46,6 +46,15 @@ def gguf_seed() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         write_gguf(Path(folder, "seed.gguf"), METADATA, sources)
         return Path(folder, "seed.gguf").read_bytes()
+
+
+def model_seed() -> bytes:
+    """A Llama of one layer that runs."""
+    shape = {"hidden": 32, "intermediate": 64, "layers": 1, "heads": 2, "kv_heads": 1}
+    types = {"token_embd*": "Q8_0", "*attn_output*": "Q5_1", "*attn*": "Q4_1", "*": "Q5_0"}
+    with tempfile.TemporaryDirectory() as folder:
+        tiny = TinyLlama(**shape, tied=True, rope_scaling=True)
+        return tiny.write_gguf(Path(folder, "seed.gguf"), types).read_bytes()
 
 
 def safetensors_seed() -> bytes:
