@@ -51,7 +51,7 @@ soak: .venv/tools ## serve the default model's answers for `make soak minutes=30
 	@$(PY) -m tests.soak.run $(or $(minutes),30)
 
 test-arm: ## the kernels on an emulated aarch64, where Debian's cross compiler and qemu-user are
-	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/arm/run.sh
+	@tests/arm/run.sh
 
 sanitize: .venv/created ## the kernels' own tests under the address, undefined and thread sanitizers
 	@tests/arm/sanitize.sh
