@@ -16,6 +16,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from puna.errors import GrammarError
+from puna.text.child_process import ChildLimits, ChildProcess, ChildRefusedError, ChildStoppedError
 from puna.text.grammar_caps import check_source, parse_schema
 from puna.text.tokenizer import Tokenizer
 
@@ -23,6 +24,16 @@ Kind = Literal["json_schema", "json_object", "regex", "lark"]
 
 # One space after a comma or colon, as models are used to; endless space is how small ones get lost.
 _JSON_OPTIONS: Any = {"whitespace_pattern": " ?", "lenient": False, "coerce_one_of": False}
+
+_LIMITS: dict[str, Any] = {
+    "initial_lexer_fuel": 200_000,
+    "max_grammar_size": 100_000,
+    "max_lexer_states": 50_000,
+    "verbose_errors": False,
+}
+_TRIAL = ChildLimits(
+    kind="grammar", cpu_s=0.2, wall_s=5.0, memory_bytes=256 * 2**20, grammar=_LIMITS
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,6 @@ class Mask:
     def accept(self, token_id: int) -> None:
         """Take the chosen token; raises GrammarError if the grammar forbids it."""
         if self._ended or not self._matcher.consume_token(token_id):
-            self._check()
             raise GrammarError(f"token {token_id} is not allowed by the grammar here")
         self._ended = token_id in self._stop_ids
 
@@ -79,12 +89,7 @@ class GrammarCompiler:
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
         self._vocabulary: LLTokenizer | None = None
-        self._limits = LLParserLimits(
-            initial_lexer_fuel=200_000,
-            max_grammar_size=100_000,
-            max_lexer_states=50_000,
-            verbose_errors=False,
-        )
+        self._trial = ChildProcess(_TRIAL)
 
     def compile(self, grammar: Grammar) -> Mask:
         """Return the mask at the start of an answer.
@@ -93,15 +98,27 @@ class GrammarCompiler:
         supported in full, or that no text satisfies.
         """
         source = _source(grammar)
-        vocabulary = self._taken_in()
-        matcher = LLMatcher(vocabulary, source, log_level=0, limits=self._limits)
+        self._try(grammar.kind, source)
+        limits = LLParserLimits(**_LIMITS)
+        matcher = LLMatcher(self._taken_in(), source, log_level=0, limits=limits)
         if matcher.is_error():
             raise GrammarError(f"the {grammar.kind} cannot be enforced: {_reason(matcher)}")
-        if warnings := matcher.get_grammar_warnings():
-            raise GrammarError(f"the {grammar.kind} cannot be enforced in full: {warnings[0]}")
         mask = Mask(matcher, self._tokenizer.stop_ids)
         mask.bits()  # raises if nothing may ever come
         return mask
+
+    def close(self) -> None:
+        """End the process in which grammars are tried."""
+        self._trial.close()
+
+    def _try(self, kind: Kind, source: str) -> None:
+        """Compile first where it can be stopped: 22 patterns intersected take a minute."""
+        try:
+            self._trial.ask({"source": source})
+        except ChildRefusedError as reason:
+            raise GrammarError(f"the {kind} cannot be enforced: {_brief(str(reason))}") from None
+        except ChildStoppedError as reason:
+            raise GrammarError(f"the {kind} cannot be enforced: it {reason}") from None
 
     def _taken_in(self) -> LLTokenizer:
         with self._lock:
@@ -155,7 +172,11 @@ def _schema(schema: dict[str, Any]) -> str:
 
 def _reason(matcher: LLMatcher) -> str:
     """The library's message, without the grammar itself that it may repeat."""
-    lines = matcher.get_error().strip().splitlines() or ["unknown reason"]
-    if lines[0].startswith("NoExtension"):
+    error = matcher.get_error()
+    if error.startswith("NoExtension"):
         return "the grammar cannot be enforced: no text satisfies it"
-    return str(lines[0])[:200]
+    return _brief(error)
+
+
+def _brief(message: str) -> str:
+    return (message.strip().splitlines() or ["unknown reason"])[0][:200]

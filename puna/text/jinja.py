@@ -14,12 +14,19 @@ from typing import Any
 from puna.chat import Message, Tool, ToolCall
 from puna.errors import TemplateError
 from puna.text.chatml import as_openai
-from puna.text.jinja_process import JinjaProcess
+from puna.text.child_process import ChildLimits, ChildProcess, ChildRefusedError, ChildStoppedError
 from puna.text.placeholders import Placeholders
 from puna.text.span import Span
 from puna.text.tokenizer import Tokenizer
 
 LONGEST_SOURCE = 256 * 1024  # characters
+LIMITS = ChildLimits(
+    kind="template",
+    cpu_s=1.0,
+    wall_s=1.0,
+    memory_bytes=64 * 2**20,
+    output_characters=4 * 2**20,
+)
 
 # Templates that look into contents (to cut out a model's thoughts, say) must see them.
 _LOOKS_INSIDE = re.compile(
@@ -42,7 +49,7 @@ class JinjaTemplate:
         self._source = source
         self._tool_source = tool_source or source
         self._tokenizer = tokenizer
-        self._process = JinjaProcess()
+        self._child = ChildProcess(LIMITS)
 
     def render(
         self,
@@ -69,7 +76,7 @@ class JinjaTemplate:
 
     def close(self) -> None:
         """End the child process."""
-        self._process.close()
+        self._child.close()
 
     def _render(
         self,
@@ -92,10 +99,21 @@ class JinjaTemplate:
             "bos_token": self._text_of(self._tokenizer.bos_id),
             "eos_token": self._text_of(self._tokenizer.eos_id),
         }
-        text = self._process.render(
-            {"source": source, "mark": placeholders.mark, "variables": variables}
-        )
-        return placeholders.spans(text)
+        request = {"source": source, "mark": placeholders.mark, "variables": variables}
+        return placeholders.spans(self._run(request))
+
+    def _run(self, request: dict[str, Any]) -> str:
+        try:
+            return self._child.ask(request)
+        except ChildRefusedError as reason:
+            raise TemplateError(
+                f"the model file's chat template refused the messages: {reason}"
+            ) from None
+        except ChildStoppedError as reason:
+            raise TemplateError(
+                f"the model file's chat template {reason} and was stopped; "
+                "use a file with another template"
+            ) from None
 
     def _show(self, message: Message, placeholders: Placeholders, hide_all: bool) -> Show:
         """Hide the whole content, or only the characters with which a control token begins.

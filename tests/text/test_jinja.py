@@ -13,8 +13,7 @@ import pytest
 
 from puna.chat import Message, Tool, ToolCall
 from puna.errors import TemplateError
-from puna.text.jinja import LONGEST_SOURCE, JinjaTemplate
-from puna.text.jinja_process import RENDER_S
+from puna.text.jinja import LIMITS, LONGEST_SOURCE, JinjaTemplate
 from puna.text.tokenizer import Tokenizer
 
 Render = Callable[..., str]
@@ -131,7 +130,7 @@ def test_a_hostile_template_is_stopped_within_its_second(render: Render, name: s
     start = time.monotonic()
     with pytest.raises(TemplateError):
         render(HOSTILE[name], "hello")
-    assert time.monotonic() - start < RENDER_S + CHILD_START_S
+    assert time.monotonic() - start < LIMITS.wall_s + CHILD_START_S
 
 
 ESCAPES = (
@@ -167,7 +166,7 @@ def test_no_template_gets_out_of_its_sandbox(
 def test_the_next_render_works_after_one_was_killed(tiny_tokenizer: Tokenizer) -> None:
     slow = "{% if messages[0].content == '' %}{{ 'ok' }}{% else %}" + HOSTILE["nested ranges"]
     template = JinjaTemplate(slow + "{% endif %}", tiny_tokenizer)
-    with pytest.raises(TemplateError, match="ran longer than 1 s"):
+    with pytest.raises(TemplateError, match=r"1 s .*stopped"):
         template.render([Message("user", "x")])
     assert "".join(s.text for s in template.render([Message("user", "")])) == "ok"
     template.close()
@@ -175,10 +174,10 @@ def test_the_next_render_works_after_one_was_killed(tiny_tokenizer: Tokenizer) -
 
 def test_the_child_has_an_empty_environment_and_ends_with_its_parent() -> None:
     script = (
-        "from types import SimpleNamespace\n"
-        "from puna.text.jinja_process import JinjaProcess\n"
-        "process = JinjaProcess()\n"
-        "print(process.render({'source': 'x', 'mark': 'm', 'variables': {}}))\n"
+        "from puna.text.child_process import ChildProcess\n"
+        "from puna.text.jinja import LIMITS\n"
+        "process = ChildProcess(LIMITS)\n"
+        "print(process.ask({'source': 'x', 'mark': 'm', 'variables': {}}))\n"
         "print(process._child.pid)\n"
     )
     run = subprocess.run(
@@ -194,4 +193,4 @@ def test_a_template_of_any_length_is_refused_without_being_read(render: Render) 
     start = time.monotonic()
     with pytest.raises(TemplateError, match="characters, more than"):
         render("x" * (LONGEST_SOURCE + 1))
-    assert time.monotonic() - start < RENDER_S
+    assert time.monotonic() - start < LIMITS.wall_s

@@ -1,7 +1,8 @@
-"""A child process that renders templates, and is killed if one takes too long.
+"""A child process that tries what strangers wrote, and can be killed at it.
 
-In: a request, plain data.  Out: the rendered text.  Does not know messages.
-A thread cannot be stopped in the middle of range(10**9), a process can.
+In: a request, plain data.  Out: the answer's text.  Does not know templates,
+nor grammars.  A thread cannot be stopped in the middle of range(10**9) or of a
+regex that explodes; a process can.
 """
 
 from __future__ import annotations
@@ -14,35 +15,51 @@ import sys
 import threading
 import time
 import weakref
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from puna.errors import TemplateError
+START_S = 30.0  # Python and its libraries start in 0.2 s; a laden machine may take its time
+LONGEST_ANSWER = 32 * 2**20  # bytes
 
-RENDER_S = 1.0
-START_S = 30.0  # Python and Jinja start in 0.15 s; a laden machine may take its time
-MEMORY_BYTES = 64 * 2**20
-OUTPUT_CHARACTERS = 4 * 2**20
-
-_CHILD = Path(__file__).with_name("jinja_child.py")
+_CHILD = Path(__file__).with_name("child.py")
 
 
-class JinjaProcess:
-    """Starts at the first render and stays for the next; one render at a time."""
+@dataclass(frozen=True)
+class ChildLimits:
+    """What a child does and what one request may take."""
 
-    def __init__(self) -> None:
+    kind: Literal["template", "grammar"]
+    cpu_s: float
+    wall_s: float
+    memory_bytes: int  # beyond what the child has mapped when it is ready
+    output_characters: int = 0
+    grammar: dict[str, Any] = field(default_factory=dict)  # llguidance's own limits
+
+
+class ChildRefusedError(Exception):
+    """The child answered that it cannot; the text says why."""
+
+
+class ChildStoppedError(Exception):
+    """The child passed a limit and is gone; the text says which."""
+
+
+class ChildProcess:
+    """Starts at the first request and stays for the next; one request at a time."""
+
+    def __init__(self, limits: ChildLimits) -> None:
+        self._limits = limits
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
-    def render(self, request: dict[str, Any]) -> str:
-        """Return the text; raises TemplateError if the template fails or passes a limit."""
+    def ask(self, request: dict[str, Any]) -> str:
+        """Return the answer's text; raises ChildRefusedError or ChildStoppedError."""
         with self._lock:
             answer = self._answer(json.dumps(request).encode())
         if "text" not in answer:
-            raise TemplateError(
-                f"the model file's chat template refused the messages: {answer['error']}"
-            )
+            raise ChildRefusedError(answer["error"])
         text: str = answer["text"]
         return text
 
@@ -53,24 +70,23 @@ class JinjaProcess:
 
     def _answer(self, data: bytes) -> dict[str, Any]:
         child = self._child or self._start()
-        deadline = time.monotonic() + RENDER_S
+        deadline = time.monotonic() + self._limits.wall_s
         try:
             _send(child, data, deadline)
             return _receive(child, deadline)
         except TimeoutError:
-            failure = f"ran longer than {RENDER_S:g} s"
+            reason = f"ran longer than {self._limits.wall_s:g} s"
         except (EOFError, OSError):
-            failure = f"needed more than {MEMORY_BYTES >> 20} MiB or crashed"
+            reason = (
+                f"needed more than {self._limits.cpu_s:g} s of processor time "
+                f"or {self._limits.memory_bytes >> 20} MiB"
+            )
         self._stop()
-        raise TemplateError(
-            f"the model file's chat template {failure} and was stopped; "
-            "use a file with another template"
-        )
+        raise ChildStoppedError(reason)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        limits = {"memory_bytes": MEMORY_BYTES, "output_characters": OUTPUT_CHARACTERS}
         child = subprocess.Popen(
-            [sys.executable, "-I", str(_CHILD), json.dumps(limits)],
+            [sys.executable, "-I", str(_CHILD), json.dumps(asdict(self._limits))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -82,7 +98,7 @@ class JinjaProcess:
             _receive(child, time.monotonic() + START_S)
         except (TimeoutError, EOFError, OSError):
             self._stop()
-            raise TemplateError("the process that renders chat templates did not start") from None
+            raise ChildStoppedError("did not start") from None
         return child
 
     def _stop(self) -> None:
@@ -112,7 +128,7 @@ def _receive(child: subprocess.Popen[bytes], deadline: float) -> dict[str, Any]:
     assert child.stdout is not None
     pipe = child.stdout.fileno()
     length = int.from_bytes(_read(pipe, 4, deadline), "big")
-    if length > 8 * OUTPUT_CHARACTERS:
+    if length > LONGEST_ANSWER:
         raise EOFError("the answer is longer than any that the child may give")
     answer: dict[str, Any] = json.loads(_read(pipe, length, deadline))
     return answer

@@ -1,4 +1,4 @@
-"""The process in which a model file's own template runs.
+"""The process in which what strangers wrote is tried: templates, grammars.
 
 In: requests on stdin, one JSON document each after four bytes of length.  Out:
 {"text": ...} or {"error": ...} in the same frames.  Runs by its path, knows
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -19,8 +20,11 @@ from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from llguidance import LLMatcher, LLParserLimits
 
 _OPEN_FILES = 64
+
+Service = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Generation(Extension):
@@ -35,28 +39,50 @@ class Generation(Extension):
 
 
 def main() -> None:
-    """Serve until stdin ends; the parent kills this process when it takes too long."""
+    """Serve until stdin ends, or until a request takes more processor time than it may.
+
+    The timer's signal ends the process in the middle of whatever it does.
+    """
     limits = json.loads(sys.argv[1])
+    serve: Service = {"template": _templates, "grammar": _grammars}[limits["kind"]](limits)
     _limit_resources(limits["memory_bytes"])
-    environment = _environment()
-    _answer({"ready": True})
+    _answer({"text": "ready"})
     while request := _next_request():
-        _answer(_result(environment, request, limits["output_characters"]))
+        signal.setitimer(signal.ITIMER_PROF, limits["cpu_s"])
+        answer = serve(request)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _answer(answer)
 
 
-def _result(
-    environment: ImmutableSandboxedEnvironment, request: dict[str, Any], longest: int
-) -> dict[str, Any]:
-    try:
-        environment.filters["tojson"] = _tojson(request["mark"])
-        template = environment.from_string(request["source"])
-        return {"text": _bounded(template.generate(request["variables"]), longest)}
-    except MemoryError:
-        return {"error": "it needs too much memory"}
-    except RecursionError:
-        return {"error": "it is nested too deeply"}
-    except Exception as error:  # a template may raise whatever it likes
-        return {"error": f"{type(error).__name__}: {error}"[:500]}
+def _grammars(limits: dict[str, Any]) -> Service:
+    bounds = LLParserLimits(**limits["grammar"])
+
+    def validate(request: dict[str, Any]) -> dict[str, Any]:
+        failed, messages = LLMatcher.validate_grammar_with_warnings(
+            request["source"], None, limits=bounds
+        )
+        return {"error" if failed or messages else "text": "\n".join(messages)}
+
+    return validate
+
+
+def _templates(limits: dict[str, Any]) -> Service:
+    environment = _environment()
+
+    def render(request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            environment.filters["tojson"] = _tojson(request["mark"])
+            template = environment.from_string(request["source"])
+            pieces = template.generate(request["variables"])
+            return {"text": _bounded(pieces, limits["output_characters"])}
+        except MemoryError:
+            return {"error": "it needs too much memory"}
+        except RecursionError:
+            return {"error": "it is nested too deeply"}
+        except Exception as error:  # a template may raise whatever it likes
+            return {"error": f"{type(error).__name__}: {error}"[:500]}
+
+    return render
 
 
 def _bounded(pieces: Any, longest: int) -> str:
