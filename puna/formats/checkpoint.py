@@ -55,6 +55,11 @@ class Checkpoint:
         for file in self._maps:
             file.check_unchanged()
 
+    def release(self, tensor: Tensor) -> None:
+        """Give back the memory of a tensor that was read; it may still be read again."""
+        for file in self._maps:
+            file.release(tensor.data)
+
     def close(self) -> None:
         """Forget the tensors and drop the maps; a view still held keeps its own map alive."""
         self.tensors = {}

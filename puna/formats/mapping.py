@@ -37,6 +37,16 @@ class MappedFile:
         assert 0 <= start <= stop <= self.size
         return self._bytes[start:stop]
 
+    def release(self, view: NDArray[np.uint8]) -> None:
+        """Give back the memory behind a span of this file; it is read anew if asked for again."""
+        start = view.ctypes.data - self._bytes.ctypes.data
+        if not 0 <= start < self.size:
+            return  # a span of another file
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = (start + view.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
+        if length > 0:
+            self.map.madvise(mmap.MADV_DONTNEED, first, length)
+
     def check_unchanged(self) -> None:
         """Raise if the file was truncated or rewritten since it was mapped.
 

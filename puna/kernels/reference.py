@@ -24,8 +24,8 @@ Rounding = Literal["exact", "rounded"]
 ACTIVATION_BLOCK = 32
 """Values that share a scale when activations are rounded to integers."""
 
-OUTLIER = 4.0
-"""8-bit blocks whose peak exceeds this many times the row's root mean square get a second part."""
+OUTLIER = 0.6
+"""8-bit blocks whose scale is at least this many times the rms of the row's get a second part."""
 
 
 @dataclass(frozen=True)
@@ -238,9 +238,9 @@ def round_activations(x: Floats, levels: int) -> Floats:
     blocks = x.reshape(len(x), -1, ACTIVATION_BLOCK)
     rounded, scale = _round_blocks(blocks, levels)
     if levels == 127:
-        bound = np.float32(OUTLIER) * np.sqrt(np.square(x).mean(axis=1))[:, None, None]
+        bound = np.float32(OUTLIER) * np.sqrt(np.square(scale).mean(axis=1, keepdims=True))
         rest, _ = _round_blocks(blocks - rounded, levels)
-        rounded = rounded + np.where(scale * levels > bound, rest, np.float32(0))
+        rounded = rounded + np.where(scale >= bound, rest, np.float32(0))
     return rounded.reshape(x.shape)
 
 

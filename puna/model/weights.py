@@ -171,7 +171,9 @@ class _Loader:
     def weight(self, part: str, layer: int = 0) -> Matrix | Vector:
         """Take the tensor that plays this part."""
         tensor = self._checkpoint.tensors[_name(self._checkpoint, part, layer)]
+        self._checkpoint.check_unchanged()
         taken = self._vector(tensor) if len(tensor.shape) == 1 else self._matrix(tensor, part)
+        self._checkpoint.release(tensor)  # the packed weights need no second copy beside them
         self._done_bytes += tensor.data.nbytes
         if self._progress:
             self._progress(self._done_bytes, self._total_bytes)

@@ -104,15 +104,7 @@ def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @pytest.mark.default_model
-def test_the_quantised_path_is_as_near_as_8_bit_activations_allow(nearness: Nearness) -> None:
-    assert nearness.top1 >= 0.965
-    assert nearness.kl < 3e-3
-
-
-@pytest.mark.default_model
-@pytest.mark.xfail(
-    reason="8-bit activations give 97.4 % and 2.2e-3 on SmolLM2: see docs/log.md", strict=True
-)
+@pytest.mark.timeout(300)
 def test_the_quantised_path_prefers_the_tokens_that_exact_arithmetic_does(
     nearness: Nearness,
 ) -> None:

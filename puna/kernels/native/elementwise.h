@@ -62,10 +62,10 @@ inline int sum_of(const int8_t* q, int count) {
     return total;
 }
 
-inline float mean_square(const float* x, int64_t width) {
-    F8 squares = zero();
-    for (int64_t i = 0; i < width; i += 8) squares = fma(load(x + i), load(x + i), squares);
-    return sum(squares) / static_cast<float>(width);
+inline float root_mean_square(const float* d, int64_t count) {
+    float squares = 0.0f;
+    for (int64_t k = 0; k < count; ++k) squares += d[k] * d[k];
+    return std::sqrt(squares / static_cast<float>(count));
 }
 
 // What d q leaves of x, as a second block of integers. Returns its scale.
@@ -76,15 +76,17 @@ inline float quantise_rest(const float* x, float d, const int8_t* q, int8_t* res
 }
 
 inline void quantise8(const float* x, int64_t width, const Integers8& out) {
-    const float bound = kOutlier * std::sqrt(mean_square(x, width));
-    for (int64_t k = 0; k < width / kPanelValues; ++k) {
-        const float* block = x + k * kPanelValues;
-        int8_t *q = out.q + k * kPanelValues, *rest_q = out.rest_q + k * kPanelValues;
-        const float d = out.d[k] = quantise_block(block, 127.0f, q);
+    const int64_t blocks = width / kPanelValues;
+    for (int64_t k = 0; k < blocks; ++k) out.d[k] = quantise_block(x + k * kPanelValues, 127.0f, out.q + k * kPanelValues);
+    const float bound = kOutlier * root_mean_square(out.d, blocks);
+    for (int64_t k = 0; k < blocks; ++k) {
+        const int8_t* q = out.q + k * kPanelValues;
+        const float d = out.d[k];
         float low = d * static_cast<float>(sum_of(q, 16)), high = d * static_cast<float>(sum_of(q + 16, 16));
         out.rest_d[k] = 0.0f;
-        if (d * 127.0f > bound) {
-            const float rest_d = out.rest_d[k] = quantise_rest(block, d, q, rest_q);
+        if (d > 0.0f && d >= bound) {
+            int8_t* rest_q = out.rest_q + k * kPanelValues;
+            const float rest_d = out.rest_d[k] = quantise_rest(x + k * kPanelValues, d, q, rest_q);
             low += rest_d * static_cast<float>(sum_of(rest_q, 16));
             high += rest_d * static_cast<float>(sum_of(rest_q + 16, 16));
         }
