@@ -11,6 +11,9 @@ Handle Tape::attention(const Handle& qkv, const std::shared_ptr<Rope>& rope, int
     if (qkv->width() != (shape_.heads + 2 * shape_.kv_heads) * shape_.head_dim)
         throw std::invalid_argument("attention: q, k and v do not have the heads that the tape was built for");
     if (layer < 0 || layer >= shape_.layers) throw std::invalid_argument("attention: no such layer");
+    const auto angles = static_cast<size_t>(shape_.context_tokens * (shape_.head_dim / 2));
+    if (rope->cos->size() != angles || rope->sin->size() != angles)
+        throw std::invalid_argument("attention: the rotations are not those of the tape's context");
     const Handle y = make(shape_.heads * shape_.head_dim, Domain::Tokens, true);
     const View from = qkv->view, to = y->view;
     add(Split::Items, Domain::Tokens, [this, from, rope, layer](int thread) { rotate_and_store(from, *rope, layer, thread); });

@@ -29,7 +29,9 @@ Matrix::Matrix(const std::string& type, int64_t rows, int64_t columns, const uin
     const TypeLayout& layout = layout_of(type_);
     if (rows <= 0 || columns <= 0 || columns % layout.block_values != 0)
         refuse(std::to_string(columns) + " columns are no whole number of " + type + " blocks");
-    const int64_t blocks = columns / layout.block_values, row_bytes = blocks * layout.file_bytes;
+    const int64_t blocks = columns / layout.block_values;
+    if (blocks > data_bytes) refuse(std::to_string(data_bytes) + " bytes hold no row of " + std::to_string(columns) + " columns");
+    const int64_t row_bytes = blocks * layout.file_bytes;
     if (data_bytes / row_bytes != rows || data_bytes % row_bytes != 0)
         refuse(std::to_string(data_bytes) + " bytes are not " + std::to_string(rows) + " rows of " + std::to_string(row_bytes));
     if (row_order) check_order(row_order, rows);

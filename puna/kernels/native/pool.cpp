@@ -19,9 +19,9 @@ constexpr int kSpinsBeforeSleep = 4000;
 // hands over his own core, and is put back on one at once when the partner wakes him.
 constexpr int kSpinsAtBarrier = 600;
 
-void futex(std::atomic<int>& word, int operation, int value) {
-    static_assert(sizeof(word) == sizeof(int), "a futex is a plain int");
-    syscall(SYS_futex, reinterpret_cast<int*>(&word), operation, value, nullptr, nullptr, 0);
+void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
+    static_assert(sizeof(word) == sizeof(uint32_t), "a futex is a plain 32-bit word");
+    syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), operation, value, nullptr, nullptr, 0);
 }
 
 void relax() {
@@ -61,7 +61,7 @@ void Pool::run(const std::function<void(int)>& job) {
 
 void Pool::barrier() {
     if (threads_ == 1) return;
-    const int round = rounds_.load(std::memory_order_acquire);
+    const uint32_t round = rounds_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
         arrived_.store(0, std::memory_order_relaxed);
         rounds_.store(round + 1);
@@ -77,7 +77,7 @@ void Pool::barrier() {
     sleepers_.fetch_sub(1);
 }
 
-bool Pool::wait_for_job(int seen) {
+bool Pool::wait_for_job(uint32_t seen) {
     for (int spins = 0; spins < kSpinsBeforeSleep; ++spins) {
         if (jobs_started_.load(std::memory_order_acquire) != seen) return true;
         if (stopping_) return false;
@@ -89,7 +89,7 @@ bool Pool::wait_for_job(int seen) {
 }
 
 void Pool::work(int thread) {
-    for (int seen = 0; wait_for_job(seen); ++seen) {
+    for (uint32_t seen = 0; wait_for_job(seen); ++seen) {
         (*job_)(thread);
         barrier();
     }

@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -28,7 +29,7 @@ public:
 
 private:
     void work(int thread);
-    bool wait_for_job(int seen);
+    bool wait_for_job(uint32_t seen);
 
     const int threads_;
     const std::function<void(int)>* job_ = nullptr;
@@ -37,9 +38,10 @@ private:
     std::condition_variable wake_;
     std::atomic<bool> stopping_{false};
     // Each on a cache line of its own: they are written by one core while another spins on them.
-    alignas(64) std::atomic<int> jobs_started_{0};
+    // Rounds and jobs are counted modulo 2^32: a busy server passes 2^31 barriers within days.
+    alignas(64) std::atomic<uint32_t> jobs_started_{0};
     alignas(64) std::atomic<int> arrived_{0};
-    alignas(64) std::atomic<int> rounds_{0};
+    alignas(64) std::atomic<uint32_t> rounds_{0};
     alignas(64) std::atomic<int> sleepers_{0};
 };
 
