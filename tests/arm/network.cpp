@@ -8,9 +8,10 @@ namespace {
 constexpr int64_t kVocabulary = 43;  // not a whole number of groups
 constexpr int64_t kSequences = 3;
 
+// No larger than the whole first prompt needs: a sanitizer sees who writes past it.
 Shape shape_of(const Blend& blend) {
     const int64_t blocks = (blend.tokens + kBlockTokens - 1) / kBlockTokens;
-    return {2, 4, 2, blend.hidden / 4, kSequences * blocks, 2 * blend.tokens, blend.tokens};
+    return {2, 4, 2, blend.hidden / 4, kSequences * blocks, blend.tokens, blend.tokens};
 }
 
 // A step's arrays, in the order in which its chunks stand.
