@@ -65,6 +65,7 @@ def bench(
         **asdict(work),
         "repeat": repeat,
         **measure_file(path, work, workers, repeat),
+        **_ceiling(workers, settings),
     }
     if as_json:
         print(json.dumps(report))
@@ -85,6 +86,13 @@ def _isa(settings: Settings) -> str:
     from puna.kernels.native import choose_isa
 
     return choose_isa(settings.isa)
+
+
+def _ceiling(threads: int, settings: Settings) -> dict[str, float]:
+    from puna.kernels.native import measure_ceiling
+
+    read_bytes_s, multiplications_s = measure_ceiling(threads, settings.isa)
+    return {"ceiling_gb_s": read_bytes_s / 1e9, "ceiling_gmac_s": multiplications_s / 1e9}
 
 
 ROWS = {  # key in the report: (label, format)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from puna.errors import SettingError
 from puna.kernels import Activation, Batch, Matrix, Network, Rope, Shape, Vector
 from puna.kernels._native import Tape as _Tape
-from puna.kernels._native import isa, rope, vector
+from puna.kernels._native import ceiling, isa, rope, vector
 
-__all__ = ["Tape", "choose_isa", "isa"]
+__all__ = ["Tape", "choose_isa", "isa", "measure_ceiling"]
 
 
 def choose_isa(name: str | None = None) -> str:
@@ -29,6 +29,11 @@ def choose_isa(name: str | None = None) -> str:
         return isa(name or os.environ.get("PUNA_ISA") or None)
     except ValueError as error:
         raise SettingError(f"{error}; leave PUNA_ISA unset to use the best that it runs") from error
+
+
+def measure_ceiling(threads: int, isa: str | None = None) -> tuple[float, float]:
+    """Measure the bytes read from memory and the multiplications per second, at best."""
+    return ceiling(threads, choose_isa(isa))
 
 
 class Tape:

@@ -9,6 +9,7 @@
 
 #include <optional>
 
+#include "ceiling.h"
 #include "tape.h"
 
 NB_MAKE_OPAQUE(std::vector<float>)  // a norm's weights stay here; no list is made of them
@@ -73,6 +74,14 @@ NB_MODULE(_native, m) {
     m.doc() = "Puna's kernels in C++; puna.kernels.native is their Python face.";
     m.def("isa", [](const std::optional<std::string>& name) { return isa_named(name).name; }, "name"_a.none() = nb::none(),
           "The instruction set that would be used: the named one, or the widest of this processor.");
+
+    m.def("ceiling", [](int threads, const std::optional<std::string>& name) {
+        if (threads < 1 || threads > 1024) throw std::invalid_argument("ceiling: threads must be between 1 and 1024");
+        const Isa& isa = isa_named(name);
+        nb::gil_scoped_release unlocked;
+        const Ceiling c = measure_ceiling(threads, isa);
+        return std::pair<double, double>(c.read_bytes_s, c.multiplications_s);
+    }, "threads"_a, "isa"_a.none());
 
     nb::class_<Matrix>(m, "Matrix")
         .def_prop_ro("nbytes", &Matrix::bytes)

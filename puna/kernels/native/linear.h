@@ -194,6 +194,22 @@ inline void open_float_row(const uint8_t* packed, int64_t columns, int64_t row, 
     }
 }
 
+// The innermost loop alone, on operands that never leave the first-level cache: what the multipliers can do.
+inline int64_t multiply(const uint8_t* panel, const int8_t* a, int64_t repeats, float* sink) {
+    constexpr int kBlocks = 8;
+    B32 v[8];
+    for (int j = 0; j < 8; ++j) v[j] = masked<15>(load_bytes(panel + 32 * j));
+    F8 totals[kBlocks];
+    for (F8& total : totals) total = zero();
+    for (int64_t i = 0; i < repeats; ++i) {
+        asm volatile("" ::: "memory");  // else the compiler would multiply once and add `repeats` times
+        for (int b = 0; b < kBlocks; ++b) totals[b] = add(totals[b], to_float(dot<15, 8>(v, a + b * kPanelValues)));
+    }
+    for (int b = 1; b < kBlocks; ++b) totals[0] = add(totals[0], totals[b]);
+    *sink = sum(totals[0]);
+    return repeats * kBlocks * kGroupRows * kPanelValues;
+}
+
 inline void open_row(Type type, const uint8_t* packed, int64_t columns, int64_t row, float* out) {
     switch (type) {
         case Type::F32: return open_float_row<LoadF32>(packed, columns, row, out);

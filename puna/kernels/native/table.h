@@ -23,6 +23,7 @@ constexpr Isa make_table(const char* name) {
         attend,
         merge,
         finish,
+        multiply,
     };
 }
 
