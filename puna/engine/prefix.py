@@ -105,7 +105,7 @@ class PrefixIndex:
         siblings = self._siblings.get((parent, wanted[:_TOKEN_BYTES]), {})
         best, shared = -1, 0
         for block in islice(reversed(siblings), _SIBLINGS_TRIED):
-            length = _shared_tokens(self._entries[block].tokens, wanted)
+            length = shared_tokens(self._entries[block].tokens, wanted)
             if length > shared:
                 best, shared = block, length
         return best, shared
@@ -125,7 +125,7 @@ def _chained(parent: bytes, tokens: bytes) -> bytes:
     return hashlib.blake2b(parent + tokens, digest_size=16).digest()
 
 
-def _shared_tokens(left: bytes, right: bytes) -> int:
+def shared_tokens(left: bytes, right: bytes) -> int:
     """Return how many whole tokens two strings of int32 have in common at their start."""
     low, high = 0, min(len(left), len(right)) // _TOKEN_BYTES
     while low < high:

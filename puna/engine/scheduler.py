@@ -16,8 +16,10 @@ from bisect import insort
 from dataclasses import dataclass
 
 from puna.engine.cache import BlockTable, KVCache
+from puna.engine.prefix import shared_tokens
 from puna.engine.sequence import Sequence
 from puna.engine.settings import EngineSettings
+from puna.kernels.batch import BLOCK_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Scheduler:
         self._max_outputs = max_outputs
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
-        self._refused = False  # the head of the line did not fit, and nothing was freed since
+        self._refused = False  # a sequence did not fit, and nothing was freed since
         self.preemptions = 0
 
     @property
@@ -128,13 +130,26 @@ class Scheduler:
 
     def _prefilling(self, decoded: set[tuple[int, int]]) -> list[Sequence]:
         """Return the sequences that still have no row, letting in those that fit."""
-        while self._waiting and len(self._running) < self._settings.max_sequences:
-            if not self._admit(self._waiting[0]):
+        for sequence in list(self._waiting):
+            if len(self._running) == self._settings.max_sequences:
+                break
+            if not self._awaits_prefix(sequence) and not self._admit(sequence):
                 break
         return [sequence for sequence in self._running if sequence.order not in decoded]
 
+    def _awaits_prefix(self, sequence: Sequence) -> bool:
+        """Tell whether a running prompt is about to compute blocks that this one begins with, too.
+
+        Requests that arrive together with one system prompt thus read it once.
+        """
+        return any(
+            other.computed < _shared_start(sequence, other) // BLOCK_TOKENS * BLOCK_TOKENS
+            for other in self._running
+            if not other.decoding and other.request.cache_salt == sequence.request.cache_salt
+        )
+
     def _admit(self, sequence: Sequence) -> bool:
-        """Let the head of the line in if its tokens fit and each running one can still grow."""
+        """Let a waiting sequence in if its tokens fit and each running one can still grow."""
         if self._refused and self._running:
             return False
         opened = self._cache.open(
@@ -146,7 +161,8 @@ class Scheduler:
         if opened is None:
             self._refused = True
             return False
-        self._start(self._waiting.pop(0), *opened)
+        self._waiting.remove(sequence)
+        self._start(sequence, *opened)
         return True
 
     def _start(self, sequence: Sequence, table: BlockTable, cached_tokens: int) -> None:
@@ -173,6 +189,11 @@ class Scheduler:
             self._cache.forget(sequence.table)
         sequence.table, sequence.computed = None, 0
         self._refused = False
+
+
+def _shared_start(one: Sequence, other: Sequence) -> int:
+    """Count the tokens that both begin with, as far as `one` may take them from the cache."""
+    return min(shared_tokens(one.tokens.tobytes(), other.tokens.tobytes()), one.reuse_tokens)
 
 
 def _order(sequence: Sequence) -> tuple[int, int]:

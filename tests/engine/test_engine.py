@@ -193,10 +193,33 @@ def test_cancelling_frees_the_blocks_at_once() -> None:
     assert engine.step() == []
 
 
+def together(salts: list[str]) -> list[int]:
+    """Submit prompts of 100 shared and 10 own tokens at once; how many each found computed."""
+    engine = Engine(ScriptedModel(), small(max_batch_tokens=32))
+    start = prompt(1, 100)
+    asked = [
+        Request((*start, *prompt(2 + i, 10)), SamplingParams(max_tokens=3), cache_salt=salt)
+        for i, salt in enumerate(salts)
+    ]
+    outcomes = run(engine, asked)
+    stats = [outcomes[i, 0].last.stats for i in range(len(asked))]
+    return [-1 if one is None else one.cached_tokens for one in stats]
+
+
+def test_requests_that_arrive_together_read_a_shared_start_once() -> None:
+    first, *others = together(["", "", "", ""])
+    assert first == 0
+    assert all(cached >= 96 for cached in others)
+
+
+def test_requests_under_different_salts_do_not_wait_for_each_other() -> None:
+    assert together(["a", "b"]) == [0, 0]
+
+
 def test_no_row_of_another_history_is_ever_read() -> None:
     """Prefix hits, copies, eviction, preemption, aborts and choices, all at random."""
     traffic = Traffic(seed=2, compare_every=3)
-    traffic.run(4000)
+    traffic.run(6000)
     assert traffic.engine.cache.held == 0
     assert traffic.engine.scheduler.preemptions > 20
     assert traffic.model.rows_checked > 500_000
