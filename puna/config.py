@@ -15,6 +15,7 @@ from pathlib import Path
 from puna.errors import SettingError
 
 DEFAULT_MODEL = "smollm2"
+MOST_THREADS = 1024
 INSTRUCTION_SETS = ("scalar", "avx2", "avx512", "neon", "neondot")
 NAMES = ("PUNA_HOME", "PUNA_MODEL", "PUNA_THREADS", "PUNA_CONTEXT", "PUNA_ISA")
 
@@ -38,7 +39,7 @@ class Settings:
         return cls(
             home=_home(given),
             model=given.get("PUNA_MODEL", DEFAULT_MODEL),
-            threads=_positive(given, "PUNA_THREADS"),
+            threads=_positive(given, "PUNA_THREADS", most=MOST_THREADS),
             context_tokens=_positive(given, "PUNA_CONTEXT"),
             isa=_isa(given),
         )
@@ -56,12 +57,12 @@ def _home(given: Mapping[str, str]) -> Path:
     return Path(given.get("PUNA_HOME", "~/.local/share/puna")).expanduser()
 
 
-def _positive(given: Mapping[str, str], name: str) -> int | None:
+def _positive(given: Mapping[str, str], name: str, most: int = 2**31) -> int | None:
     value = given.get(name)
     if value is None:
         return None
-    if not (value.isascii() and value.isdecimal() and int(value) > 0):
-        raise SettingError(f"{name} is {value!r}; set it to a whole number above zero")
+    if not (value.isascii() and value.isdecimal() and len(value) < 12 and 0 < int(value) <= most):
+        raise SettingError(f"{name} is {value!r}; set it to a whole number from 1 to {most}")
     return int(value)
 
 

@@ -84,8 +84,8 @@ class ContextOverflowError(RequestError):
     def __init__(self, prompt_tokens: int, max_tokens: int, context_tokens: int) -> None:
         super().__init__(
             f"the prompt has {prompt_tokens} tokens and the answer may take {max_tokens}, "
-            f"but the context holds {context_tokens}; shorten the prompt, lower max_tokens "
-            "or open the model with a larger context"
+            f"but the context holds {context_tokens}; shorten the prompt (`/clear` in a chat), "
+            "lower --max-tokens, or open the model with a larger context (PUNA_CONTEXT)"
         )
         self.prompt_tokens = prompt_tokens
         self.max_tokens = max_tokens

@@ -41,10 +41,11 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PUNA_THREAD", "2", "did you mean PUNA_THREADS?"),
         ("PUNA_MODLE", "x", "did you mean PUNA_MODEL?"),
         ("PUNA_XYLOPHONE", "2", "Puna knows PUNA_HOME"),
-        ("PUNA_THREADS", "0", "whole number above zero"),
+        ("PUNA_THREADS", "0", "whole number from 1 to 1024"),
+        ("PUNA_THREADS", "5000", "whole number from 1 to 1024"),
         ("PUNA_THREADS", "two", "PUNA_THREADS is 'two'"),
         ("PUNA_CONTEXT", "-1", "PUNA_CONTEXT is '-1'"),
-        ("PUNA_CONTEXT", "\u0662", "whole number above zero"),
+        ("PUNA_CONTEXT", "\u0662", "whole number from 1 to"),
         ("PUNA_ISA", "sse2", "scalar, avx2, avx512, neon, neondot"),
     ],
 )

@@ -69,7 +69,7 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}")
     except MemoryError:
-        fail("the machine's memory is full; choose a smaller model or a smaller --context")
+        fail("the machine's memory is full; choose a smaller model or a smaller PUNA_CONTEXT")
 
 
 def fail(message: str) -> None:

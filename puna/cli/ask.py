@@ -19,6 +19,7 @@ from puna.cli.load import open_llm
 from puna.cli.progress import PromptBar
 from puna.cli.stdin import text_or_stdin
 from puna.config import Settings
+from puna.errors import GrammarError
 
 
 def ask(
@@ -30,7 +31,7 @@ def ask(
     system: options.System = None,
     temperature: options.Temperature = None,
     top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = options.MAX_TOKENS,
+    max_tokens: options.MaxTokens = None,
     seed: options.Seed = None,
     schema: Annotated[
         Path | None,
@@ -74,7 +75,10 @@ def _grammar(schema: Path | None) -> Any:
         return None
     from puna.text.grammar import Grammar
 
-    return Grammar("json_schema", schema.read_text(encoding="utf-8"))
+    try:
+        return Grammar("json_schema", schema.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise GrammarError(f"{schema}: is not UTF-8 text; save the schema as UTF-8") from error
 
 
 def _as_json(reply: Reply, model: str) -> dict[str, Any]:

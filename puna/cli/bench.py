@@ -64,7 +64,7 @@ def bench(
         "threads": workers,
         **asdict(work),
         "repeat": repeat,
-        **measure_file(path, work, workers, repeat),
+        **measure_file(path, work, workers, repeat, settings.isa),
         **_ceiling(workers, settings),
     }
     if as_json:

@@ -30,7 +30,7 @@ def chat(
     system: options.System = None,
     temperature: options.Temperature = None,
     top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = options.MAX_TOKENS,
+    max_tokens: options.MaxTokens = None,
     seed: options.Seed = None,
     model: options.Model = None,
 ) -> None:
@@ -70,6 +70,10 @@ def converse(conversation: Conversation, settings: Settings) -> None:
                 print(file=sys.stderr)
         except (PunaError, OSError) as error:
             print(f"puna: error: {error}", file=sys.stderr)
+        except MemoryError:
+            print("puna: error: memory is full; the model stays as it was", file=sys.stderr)
+        except KeyboardInterrupt:  # an answer's own Ctrl-C ends in _answer
+            print("stopped", file=sys.stderr)
 
 
 def _answer(conversation: Conversation, question: str) -> Reply:

@@ -29,6 +29,8 @@ def open_llm(settings: Settings, model: str | None) -> LLM:
             path,
             context_tokens=settings.context_tokens,
             threads=settings.threads,
+            isa=settings.isa,
+            home=settings.home,
             progress=progress,
         )
 

@@ -153,11 +153,13 @@ EMBEDDINGS = ("token_embd.weight", "model.embed_tokens.weight")
 OUTPUTS = ("output.weight", "lm_head.weight")
 
 
-def measure_file(path: Path, work: Work, threads: int, repeats: int) -> dict[str, Any]:
+def measure_file(
+    path: Path, work: Work, threads: int, repeats: int, isa: str | None = None
+) -> dict[str, Any]:
     """Open a model and do the work; medians, and lowest and highest of each speed as `spread`."""
     start = perf_counter()
     with open_checkpoint(path) as checkpoint:
-        llama = _open_llama(checkpoint, work, threads)
+        llama = _open_llama(checkpoint, work, threads, isa)
         load_s = perf_counter() - start
         weights, file_bytes = Weights.of(checkpoint), checkpoint.file_bytes
         engine = Engine(llama, EngineSettings(max_sequences=max(64, work.batch)))
@@ -176,9 +178,11 @@ def measure_file(path: Path, work: Work, threads: int, repeats: int) -> dict[str
     }
 
 
-def _open_llama(checkpoint: Checkpoint, work: Work, threads: int) -> Llama:
+def _open_llama(checkpoint: Checkpoint, work: Work, threads: int, isa: str | None) -> Llama:
     blocks = -(-work.sequence_tokens // BLOCK_TOKENS) + 1
-    return Llama.from_checkpoint(checkpoint, kv_blocks=work.batch * blocks, threads=threads)
+    return Llama.from_checkpoint(
+        checkpoint, kv_blocks=work.batch * blocks, threads=threads, isa=isa
+    )
 
 
 def peak_rss_mb() -> float:

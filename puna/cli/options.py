@@ -9,15 +9,16 @@ from typing import Annotated
 
 import typer
 
-MAX_TOKENS = 2048
-
 Model = Annotated[
     str | None,
     typer.Option(
         "--model",
         "-m",
         metavar="NAME",
-        help="A name in the model store, or a path to a .gguf file or a safetensors folder.",
+        help=(
+            "A name in the model store, as hf:ORG/REPO:QUANT, or a path to a .gguf file or a "
+            "safetensors folder."
+        ),
         show_default="smollm2, or PUNA_MODEL",
     ),
 ]
@@ -45,7 +46,15 @@ TopP = Annotated[
     ),
 ]
 MaxTokens = Annotated[
-    int, typer.Option("--max-tokens", "-n", metavar="N", help="The longest answer, in tokens.")
+    int | None,
+    typer.Option(
+        "--max-tokens",
+        "-n",
+        min=1,
+        metavar="N",
+        help="The longest answer, in tokens.",
+        show_default="what the context still holds",
+    ),
 ]
 Seed = Annotated[
     int | None,

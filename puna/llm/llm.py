@@ -30,7 +30,8 @@ class LLM:
     `model` is a name in the model store or a path.  `context_tokens` is the
     longest prompt and answer together (at most what the model was trained
     for; 8,192 if the model can do more), `kv_tokens` what all requests
-    together keep in the KV cache, `threads` all cores unless said.
+    together keep in the KV cache, `threads` all cores unless said,
+    `isa` the instruction set ("scalar", "avx2", ...; the widest here unless said).
 
     Sampling parameters are those of `SamplingParams`, by name; what is not
     said is as the model's own generation config has it.  Every call may raise
@@ -44,6 +45,7 @@ class LLM:
         context_tokens: int | None = None,
         kv_tokens: int | None = None,
         threads: int | None = None,
+        isa: str | None = None,
         settings: EngineSettings | None = None,
         home: str | Path | None = None,
         progress: Progress | None = None,
@@ -55,6 +57,7 @@ class LLM:
             context_tokens=context_tokens,
             kv_tokens=kv_tokens,
             threads=threads,
+            isa=isa,
             max_batch_tokens=settings.max_batch_tokens,
             home=home,
             progress=progress,

@@ -46,6 +46,7 @@ def open_model(
     context_tokens: int | None,
     kv_tokens: int | None,
     threads: int | None,
+    isa: str | None,
     max_batch_tokens: int,
     home: str | Path | None,
     progress: Callable[[int, int], None] | None,
@@ -68,6 +69,7 @@ def open_model(
             kv_blocks=_kv_blocks(config, context, kv_tokens),
             max_batch_tokens=max_batch_tokens,
             threads=threads,
+            isa=isa,
             progress=progress,
             reference=reference,
         )

@@ -7,7 +7,6 @@ means.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,19 +76,21 @@ class Llama:
         max_batch_tokens: int = 512,
         threads: int | None = None,
         progress: Progress | None = None,
+        isa: str | None = None,
         reference: bool = False,
     ) -> Llama:
         """Load the weights and make room for `kv_blocks` blocks of cached keys and values.
 
         `context_tokens` is what the model was trained for, or what the cache can hold, unless
-        said otherwise; `threads` is every core that this process may use.  With `reference`,
-        NumPy computes.  Raises a ModelFileError for a model that cannot be run, and
-        SettingError for a context that it does not have.
+        said otherwise; `threads` is every core that this process may use, `isa` the widest
+        instruction set that it has.  With `reference`, NumPy computes.  Raises a ModelFileError
+        for a model that cannot be run, and SettingError for a context that it does not have.
         """
         config = LlamaConfig.from_checkpoint(checkpoint)
         check_tensors(checkpoint, config)
         context = _context(config, context_tokens, kv_blocks)
-        kernels = _kernels(_shape(config, context, kv_blocks, max_batch_tokens), threads, reference)
+        shape = _shape(config, context, kv_blocks, max_batch_tokens)
+        kernels = Eager(shape) if reference else _tape(shape, threads, isa)
         weights = load_weights(
             checkpoint, config, kernels, context_tokens=context, progress=progress
         )
@@ -135,9 +136,7 @@ def _shape(config: LlamaConfig, context: int, kv_blocks: int, max_batch_tokens: 
     )
 
 
-def _kernels(shape: Shape, threads: int | None, reference: bool) -> Kernels:
-    if reference:
-        return Eager(shape)
+def _tape(shape: Shape, threads: int | None, isa: str | None) -> Kernels:
     from puna.kernels.native import Tape  # noqa: PLC0415 (the reference runs without a compiler)
 
-    return Tape(shape, threads or len(os.sched_getaffinity(0)))
+    return Tape(shape, threads, isa)

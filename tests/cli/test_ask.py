@@ -42,6 +42,20 @@ def test_json_has_the_answer_with_usage_and_timings(puna: Puna) -> None:
     assert min(timings["queued_s"], timings["prefill_s"], timings["decode_s"]) >= 0
 
 
+def test_an_answer_may_take_what_a_short_context_still_holds(puna: Puna) -> None:
+    reply = json.loads(puna("ask", "hello", "--json", "--seed", "1", PUNA_CONTEXT="160").stdout)
+    assert reply["finish_reason"] in ("stop", "length")
+    assert reply["usage"]["total_tokens"] <= 160
+
+
+def test_a_schema_that_is_no_text_is_named(puna: Puna, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_bytes(b"\xff\xfe{")
+    refused = puna("ask", "hello", "--schema", str(schema))
+    assert refused.returncode == 1
+    assert f"{schema}: is not UTF-8" in refused.stderr
+
+
 def test_a_system_message_is_read(puna: Puna) -> None:
     def prompt_tokens(*more: str) -> int:
         done = puna("ask", "hello", "--json", *SHORT, *more)

@@ -134,6 +134,8 @@ def angles() -> np.ndarray[Any, np.dtype[np.float32]]:
         {"head_dim": 0},
         {"layers": 0},
         {"kv_blocks": -1},
+        {"kv_blocks": 2**55 + 1},
+        {"layers": 2**40},
         {"max_batch_tokens": 0},
         {"context_tokens": 0},
     ],
@@ -141,6 +143,18 @@ def angles() -> np.ndarray[Any, np.dtype[np.float32]]:
 def test_a_shape_that_no_kernel_runs(changes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="tape"):
         Tape(shape(**changes), threads=1)
+
+
+def test_a_residual_with_other_rows(tape: Tape) -> None:
+    square = tape.matrix("F32", (4, 4), np.zeros(64, np.uint8))
+    x = np.zeros((3, 4), np.float32)
+
+    def mixed(k: Kernels) -> Activation:
+        everything = k.input(x)
+        return k.linear_add(k.output_rows(everything), square, everything)
+
+    with pytest.raises(ValueError, match="other rows"):
+        tape.run(mixed, rows_batch(3))
 
 
 def test_threads_and_instruction_sets_that_are_not_there() -> None:

@@ -21,12 +21,12 @@ __all__ = ["Tape", "choose_isa", "isa", "measure_ceiling"]
 
 
 def choose_isa(name: str | None = None) -> str:
-    """Return the instruction set to use: `name`, or PUNA_ISA, or the best that runs here.
+    """Return the instruction set to use: `name`, or the best that runs here.
 
     Raises SettingError where this processor does not run it.
     """
     try:
-        return isa(name or os.environ.get("PUNA_ISA") or None)
+        return isa(name)
     except ValueError as error:
         raise SettingError(f"{error}; leave PUNA_ISA unset to use the best that it runs") from error
 
@@ -42,7 +42,12 @@ class Tape:
     def __init__(self, shape: Shape, threads: int | None = None, isa: str | None = None) -> None:
         """Allocate a cache and buffers; `isa` forces an instruction set, as PUNA_ISA does."""
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._tape = _Tape(**vars(shape), threads=self.threads, isa=choose_isa(isa))
+        try:
+            self._tape = _Tape(**vars(shape), threads=self.threads, isa=choose_isa(isa))
+        except RuntimeError as error:
+            raise SettingError(
+                f"{self.threads} threads cannot be started ({error}); lower PUNA_THREADS"
+            ) from error
         self._network: Network | None = None
 
     @property

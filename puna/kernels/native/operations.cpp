@@ -99,6 +99,7 @@ Handle Tape::products(const Handle& x, const std::vector<Weights>& matrices, con
         groups += m->groups();
     }
     if (residual) require_width(residual->width(), width, "linear_add");
+    if (residual && residual->view.domain != x->view.domain) throw std::invalid_argument("linear_add: the residual has other rows");
     const Handle y = make(width, x->view.domain, false);
     const View from = x->view, to = y->view, added = residual ? residual->view : View{nullptr, from.domain, false};
     add(Split::Columns, from.domain, [this, from, to, added, matrices, groups, width](int thread) {

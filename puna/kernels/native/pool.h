@@ -28,6 +28,7 @@ public:
     void barrier();
 
 private:
+    void stop();
     void work(int thread);
     bool wait_for_job(uint32_t seen);
 

@@ -59,5 +59,4 @@ private:
 // Throws std::invalid_argument where the batch names a token, a block or a row that does not exist.
 void check_batch(const Shape& shape, const Batch& batch, int64_t vocabulary);
 
-
 }  // namespace puna

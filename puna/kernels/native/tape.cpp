@@ -12,11 +12,16 @@ void require(bool holds, const std::string& what) {
     if (!holds) throw std::invalid_argument(what);
 }
 
+// 2^46 bytes: no machine has more, and products of sizes below it fit 64 bits.
+constexpr int64_t kMostCacheHalfs = int64_t{1} << 45;
+
 const Shape& checked(const Shape& s) {
     require(s.layers > 0 && s.kv_blocks > 0 && s.max_batch_tokens > 0 && s.context_tokens > 0, "tape: a size is not positive");
     require(s.heads > 0 && s.kv_heads > 0 && s.heads % s.kv_heads == 0, "tape: heads do not divide into KV heads");
     require(s.heads / s.kv_heads <= kTileRows, "tape: more than 64 heads share a KV head");
     require(s.head_dim > 0 && s.head_dim % 8 == 0, "tape: the head dimension is no multiple of 8");
+    require(std::max({s.layers, s.kv_heads, s.head_dim}) <= 1 << 16, "tape: a size is larger than any model's");
+    require(s.kv_blocks <= kMostCacheHalfs / (s.layers * s.kv_heads * s.head_dim * 2 * kBlockTokens), "tape: the cache is larger than any memory");
     return s;
 }
 
@@ -86,6 +91,7 @@ void Tape::reserve_partials(int64_t slots) {
 }
 
 void Tape::run(const Batch& batch, float* out) {
+    require(result_ != nullptr, "tape: nothing is recorded");
     check_batch(shape_, batch, vocabulary_);
     batch_ = batch;
     plan_.make(shape_, batch, pool_.threads());

@@ -3,7 +3,7 @@
 // A stage is split over rows, over columns or over items. Threads meet at a barrier before each
 // stage, except between stages split over the same rows: there each thread goes on with its own.
 // Of a single row (one sequence decoding) every thread makes its own copy of what is made row by
-// row, which costs less than meeting.
+// row, which costs less than meeting. One caller at a time: the pool of threads is one.
 #pragma once
 #include <atomic>
 #include <functional>
