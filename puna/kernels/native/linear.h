@@ -28,11 +28,20 @@ inline F8 add_bias(const Panel& p, const float* sum32, const float* sum16, F8 to
     else return fma(p.bias[0], splat(*sum32), total);
 }
 
+// How far ahead of the multiplications the weights are asked for: a single row streams them from memory.
+constexpr int64_t kAheadBytes = 2048;
+
+inline void fetch_ahead(const char* panel, int64_t bytes) {
+    for (int64_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(panel + kAheadBytes + byte);
+}
+
 template <class Format, int kRows>
 inline void dot_group(const typename Format::Packed* blocks, const Activations& x, int64_t first_row, F8 (&total)[kRows]) {
     const int64_t panels = x.width / kPanelValues;
     for (int y = 0; y < kRows; ++y) total[y] = zero();
+    constexpr int64_t panel_bytes = static_cast<int64_t>(sizeof(typename Format::Packed)) / Format::kPanels;
     for (int64_t k = 0; k < panels; ++k) {
+        if constexpr (kRows == 1) fetch_ahead(reinterpret_cast<const char*>(blocks) + k * panel_bytes, panel_bytes);
         Panel p;
         Format::open(blocks[k / Format::kPanels], static_cast<int>(k % Format::kPanels), p);
         for (int y = 0; y < kRows; ++y) {
@@ -64,6 +73,7 @@ struct Q8_0 {
         const int64_t panels = x.width / kPanelValues;
         for (int y = 0; y < kRows; ++y) total[y] = zero();
         for (int64_t k = 0; k < panels; ++k) {
+            if constexpr (kRows == 1) fetch_ahead(reinterpret_cast<const char*>(blocks + k), sizeof(PackedQ8_0));
             const F8 scale = load_half(blocks[k].d);
             for (int y = 0; y < kRows; ++y) {
                 const int16_t* a = x.q16 + (row + y) * x.width + k * kPanelValues;
