@@ -42,11 +42,15 @@ inline void open_pairs_of_bits(const uint8_t* q, B32* v) {
     }
 }
 
-// kMax: the largest v. kHalves: scales change every 16 columns. kPanels: panels in a block.
-struct Q4_0 {
-    using Packed = PackedQ4_0;
-    static constexpr int kMax = 15, kPanels = 1;
-    static constexpr bool kHalves = false;
+// Of a type: its packed block, the largest v, the panels in a block, and whether scales change every 16 columns.
+template <class PackedBlock, int kLargest, int kPanelCount, bool kBy16>
+struct Facts {
+    using Packed = PackedBlock;
+    static constexpr int kMax = kLargest, kPanels = kPanelCount;
+    static constexpr bool kHalves = kBy16;
+};
+
+struct Q4_0 : Facts<PackedQ4_0, 15, 1, false> {
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         p.scale[0] = load_half(block.d);
@@ -54,10 +58,7 @@ struct Q4_0 {
     }
 };
 
-struct Q4_1 {
-    using Packed = PackedQ4_1;
-    static constexpr int kMax = 15, kPanels = 1;
-    static constexpr bool kHalves = false;
+struct Q4_1 : Facts<PackedQ4_1, 15, 1, false> {
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         p.scale[0] = load_half(block.d);
@@ -65,10 +66,7 @@ struct Q4_1 {
     }
 };
 
-struct Q5_0 {
-    using Packed = PackedQ5_0;
-    static constexpr int kMax = 31, kPanels = 1;
-    static constexpr bool kHalves = false;
+struct Q5_0 : Facts<PackedQ5_0, 31, 1, false> {
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         open_fifth_bits(block.h, p.v);
@@ -77,10 +75,7 @@ struct Q5_0 {
     }
 };
 
-struct Q5_1 {
-    using Packed = PackedQ5_1;
-    static constexpr int kMax = 31, kPanels = 1;
-    static constexpr bool kHalves = false;
+struct Q5_1 : Facts<PackedQ5_1, 31, 1, false> {
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         open_fifth_bits(block.h, p.v);
@@ -91,10 +86,7 @@ struct Q5_1 {
 
 inline F8 negative(F8 a) { return sub(zero(), a); }
 
-struct Q2_K {
-    using Packed = PackedQ2_K;
-    static constexpr int kMax = 3, kPanels = 8;
-    static constexpr bool kHalves = true;
+struct Q2_K : Facts<PackedQ2_K, 3, 8, true> {
     static void open(const Packed& block, int panel, Panel& p) {
         open_pairs_of_bits(block.q[panel], p.v);
         const F8 d = load_half(block.d), dmin = negative(load_half(block.dmin));
@@ -110,10 +102,7 @@ struct Q2_K {
     }
 };
 
-struct Q3_K {
-    using Packed = PackedQ3_K;
-    static constexpr int kMax = 7, kPanels = 8;
-    static constexpr bool kHalves = true;
+struct Q3_K : Facts<PackedQ3_K, 7, 8, true> {
     static void open(const Packed& block, int panel, Panel& p) {
         open_pairs_of_bits(block.q[panel], p.v);
         const B32 h = load_bytes(block.h[panel]);
@@ -133,10 +122,7 @@ struct Q3_K {
     }
 };
 
-struct Q4_K {
-    using Packed = PackedQ4_K;
-    static constexpr int kMax = 15, kPanels = 8;
-    static constexpr bool kHalves = false;
+struct Q4_K : Facts<PackedQ4_K, 15, 8, false> {
     static void open(const Packed& block, int panel, Panel& p) {
         open_nibbles(block.q[panel], p.v);
         p.scale[0] = mul(load_half(block.d), load_u8(block.scale[panel]));
@@ -144,10 +130,7 @@ struct Q4_K {
     }
 };
 
-struct Q5_K {
-    using Packed = PackedQ5_K;
-    static constexpr int kMax = 31, kPanels = 8;
-    static constexpr bool kHalves = false;
+struct Q5_K : Facts<PackedQ5_K, 31, 8, false> {
     static void open(const Packed& block, int panel, Panel& p) {
         open_nibbles(block.q[panel], p.v);
         open_fifth_bits(block.h[panel], p.v);
@@ -156,10 +139,7 @@ struct Q5_K {
     }
 };
 
-struct Q6_K {
-    using Packed = PackedQ6_K;
-    static constexpr int kMax = 63, kPanels = 8;
-    static constexpr bool kHalves = true;
+struct Q6_K : Facts<PackedQ6_K, 63, 8, true> {
     static void open(const Packed& block, int panel, Panel& p) {
         open_nibbles(block.q[panel], p.v);
         for (int half = 0; half < 2; ++half) {
