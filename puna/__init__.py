@@ -4,7 +4,9 @@ Who may import whom: a row imports only rows below it, and two names on one
 row never import each other.  ``tests/test_imports.py`` reads this table.
 
     cli
-    config
+    config server
+    services
+    accounts
     llm
     engine
     model text
