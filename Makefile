@@ -13,7 +13,7 @@ SOURCE := puna tests example.py $(wildcard bench/*.py docs/*.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install chat check fix test bench golden fuzz soak test-arm sanitize docs lock clean
+.PHONY: help install chat check fix test bench golden fuzz soak test-arm sanitize docs vendor lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ sanitize: .venv/created ## the kernels' own tests under the address, undefined a
 
 docs: .venv/tools ## write docs/cli.md anew from the commands' own help
 	@$(BIN)/typer puna.cli utils docs --name puna --title "The command line" --output docs/cli.md
+
+vendor: ## fetch the foreign scripts of the page anew, pinned, from npm
+	@.ci/vendor
 
 lock: ## write requirements.lock anew from what .venv holds
 	@$(PY) -m pip freeze --exclude-editable --exclude puna > requirements.lock

@@ -1,0 +1,48 @@
+// A fenced block with its language, a copy button and colours; the highlighter is fetched when the first block wants it.
+
+import { asset, h, icon } from "./dom.js";
+
+const ALIAS = { js: "javascript", ts: "typescript", py: "python", sh: "bash", shell: "bash", zsh: "bash", console: "bash", "c++": "cpp", cc: "cpp", h: "c", hpp: "cpp",
+  "c#": "csharp", cs: "csharp", yml: "yaml", html: "xml", svg: "xml", md: "markdown", rb: "ruby", rs: "rust", golang: "go", kt: "kotlin", ps1: "powershell",
+  make: "makefile", docker: "dockerfile", tex: "latex", toml: "ini", patch: "diff", hs: "haskell", jsx: "javascript", tsx: "typescript" };
+const KNOWN = new Set("bash c cpp csharp css diff dockerfile go haskell ini java javascript json julia kotlin latex lua makefile markdown perl php powershell python r ruby rust scala sql swift typescript xml yaml".split(" "));
+
+let highlighter = null;
+const ready = new Map(); // language -> "loading" | true
+
+async function load(language) {
+  ready.set(language, "loading");
+  const [core, grammar] = await Promise.all([import(asset("vendor/highlight/core.js")), import(asset(`vendor/highlight/languages/${language}.js`))]);
+  highlighter = core.default;
+  highlighter.registerLanguage(language, grammar.default);
+  ready.set(language, true);
+  for (const block of document.querySelectorAll(`code[data-language="${language}"]`)) block.replaceChildren(...coloured(block.textContent, language));
+}
+
+const branch = (node) => (typeof node === "string" ? node : h("span", { class: node.scope ? scopes(node.scope) : null }, ...node.children.map(branch)));
+const scopes = (scope) => scope.split(".").map((part, depth) => (depth ? `${part}${"_".repeat(depth)}` : `hl-${part}`)).join(" ");
+
+function coloured(text, language) {
+  if (ready.get(language) !== true || text.length > 60_000) {
+    if (!ready.has(language)) load(language);
+    return [text];
+  }
+  return highlighter.highlight(text, { language, ignoreIllegals: true })._emitter.rootNode.children.map(branch);
+}
+
+async function copy(event) {
+  const button = event.currentTarget;
+  await navigator.clipboard.writeText(button.closest("figure").querySelector("code").textContent);
+  button.replaceChildren(icon("done"), "Copied");
+  setTimeout(() => button.replaceChildren(icon("copy"), "Copy"), 1600);
+}
+
+export function code(text, info = "") {
+  const word = (info ?? "").trim().split(/\s/)[0].toLowerCase();
+  const language = KNOWN.has(ALIAS[word] ?? word) ? (ALIAS[word] ?? word) : null;
+  const inner = h("code", { "data-language": language }, ...(language ? coloured(text, language) : [text]));
+  const button = h("button", { type: "button", class: "quiet", onclick: copy }, icon("copy"), "Copy");
+  return h("figure", { class: "code" }, h("figcaption", {}, h("span", {}, word || "text"), button), h("pre", { tabindex: 0, role: "group", "aria-label": `code, ${word || "text"}` }, inner));
+}
+
+export const codeInline = (text) => h("code", {}, text);

@@ -1,0 +1,101 @@
+// What the person writes and attaches, until it is sent.
+
+import { $, h } from "./dom.js";
+import { Refused, upload } from "./http.js";
+import { current, editLast, onRunning, say, stop } from "./talk.js";
+import { announce, toast } from "./toast.js";
+import { enclosed } from "./transcript.js";
+
+const form = $("#composer");
+const area = $("textarea", form);
+const button = $(".round", form);
+const picker = $('input[type="file"]', form);
+const chips = $(".chips", form);
+const touch = matchMedia("(pointer: coarse)");
+let files = [];
+let answering = false;
+
+const draftKey = () => `draft ${current().id ?? "new"}`;
+
+function refresh() {
+  const uploading = files.some((file) => file.state);
+  button.disabled = !answering && (uploading || !area.value.trim());
+  $("use", button).setAttribute("href", $("use", button).getAttribute("href").replace(/#.*/, answering ? "#stop" : "#send"));
+  button.setAttribute("aria-label", answering ? "Stop the answer" : "Send");
+  button.title = answering ? "Stop (Escape)" : "Send (Enter)";
+}
+
+function showFiles() {
+  chips.replaceChildren(enclosed(files, remove) ?? "");
+  refresh();
+}
+
+function remove(file) {
+  files = files.filter((one) => one !== file);
+  showFiles();
+  area.focus();
+}
+
+export async function attach(list) {
+  for (const file of list) {
+    const chip = { name: file.name || "pasted.txt", state: "reading…" };
+    files.push(chip);
+    showFiles();
+    try {
+      Object.assign(chip, await upload("/web/files", file), { state: null });
+      announce(`${chip.name} is attached.`);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      toast(`${chip.name}: ${error.message}`, error.link && { href: error.link, text: error.linkText });
+      files = files.filter((one) => one !== chip);
+    }
+    showFiles();
+  }
+}
+
+function send() {
+  const text = area.value.trim();
+  if (answering || !text || button.disabled) return;
+  const sent = files;
+  area.value = "";
+  files = [];
+  sessionStorage.removeItem(draftKey());
+  showFiles();
+  say(text, sent);
+}
+
+area.addEventListener("input", () => {
+  sessionStorage.setItem(draftKey(), area.value);
+  refresh();
+});
+area.addEventListener("keydown", (event) => {
+  if (event.isComposing) return;
+  if (event.key === "Enter" && !event.shiftKey && !touch.matches) event.preventDefault(), send();
+  if (event.key === "ArrowUp" && !area.value && !answering) event.preventDefault(), editLast();
+});
+area.addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) event.preventDefault(), attach(event.clipboardData.files);
+});
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  answering ? stop() : send();
+});
+$(".attach", form).addEventListener("click", () => picker.click());
+picker.addEventListener("change", () => (attach(picker.files), (picker.value = "")));
+
+const main = $(".main");
+for (const kind of ["dragenter", "dragover"]) main.addEventListener(kind, (event) => event.dataTransfer.types.includes("Files") && (event.preventDefault(), form.classList.add("drop")));
+for (const kind of ["dragleave", "drop"]) main.addEventListener(kind, () => form.classList.remove("drop"));
+main.addEventListener("drop", (event) => event.dataTransfer.files.length && (event.preventDefault(), attach(event.dataTransfer.files)));
+
+for (const start of document.querySelectorAll(".starts button")) start.addEventListener("click", () => ((area.value = start.dataset.text), refresh(), area.focus()));
+
+onRunning((running) => {
+  answering = running;
+  refresh();
+});
+export const focus = () => area.focus();
+
+area.value = sessionStorage.getItem(draftKey()) ?? "";
+refresh();
+if (!touch.matches) area.focus();

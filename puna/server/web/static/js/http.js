@@ -1,0 +1,66 @@
+// Requests to our own server, as JSON with the header that a foreign page cannot send. Failures come out as Refused.
+
+import { toast } from "./toast.js";
+
+export class Refused extends Error {
+  constructor(status, { message, link = null, link_text = null }) {
+    super(message);
+    Object.assign(this, { status, link, linkText: link_text });
+  }
+}
+
+const HEADERS = { "X-Puna": "page", Accept: "application/json" };
+
+async function refusal(response) {
+  const body = await response.json().catch(() => ({}));
+  const error = body.error ?? { message: `The server answered ${response.status}.` };
+  if (response.status === 401) location.assign("/login");
+  return new Refused(response.status, error);
+}
+
+async function request(method, url, body, { headers = {}, signal } = {}) {
+  const response = await fetch(url, { method, headers: { ...HEADERS, ...headers }, body, signal, credentials: "same-origin" }).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Refused(0, { message: "Puna does not answer. Is it still running?" });
+  });
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+const asJson = { "Content-Type": "application/json" };
+
+export async function call(method, url, body) {
+  const response = await request(method, url, body === undefined ? undefined : JSON.stringify(body), body === undefined ? {} : { headers: asJson });
+  return response.status === 204 ? null : response.json();
+}
+
+/** A file's bytes; never a form, so that no foreign form can send one. */
+export const upload = (url, file) =>
+  request("POST", url, file, {
+    headers: { "Content-Type": "application/octet-stream", "X-File-Name": encodeURIComponent(file.name), "X-File-Type": file.type },
+  }).then((response) => response.json());
+
+/** Yield the events of a running answer, one JSON object a line. */
+export async function* events(method, url, body, signal) {
+  const response = await request(method, url, body && JSON.stringify(body), { headers: body ? asJson : {}, signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line) yield JSON.parse(line);
+  }
+}
+
+/** Try it; what is refused is told in a toast. Returns undefined then. */
+export async function told(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    toast(error.message, error.link && { href: error.link, text: error.linkText ?? "See" });
+    return undefined;
+  }
+}

@@ -1,0 +1,145 @@
+// Markdown in, DOM nodes out, built one by one: no HTML string is ever made, so none can be smuggled in.
+// While an answer streams, finished blocks are never touched again and the growing one is mended in place.
+
+import { Marked } from "../vendor/marked/marked.js";
+import { code, codeInline } from "./code.js";
+import { h } from "./dom.js";
+import { formula, mathSyntax } from "./math.js";
+import { mend } from "./mend.js";
+import { morph } from "./morph.js";
+
+const marked = new Marked({ gfm: true, breaks: false });
+marked.use({ extensions: mathSyntax });
+const lex = (source) => marked.lexer(source);
+
+const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", hellip: "…", ndash: "–", mdash: "—", copy: "©", times: "×" };
+
+function plain(text) {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]+));/gi, (whole, decimal, hex, name) => {
+    if (name) return ENTITIES[name] ?? whole;
+    const point = decimal ? Number(decimal) : parseInt(hex, 16);
+    return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
+  });
+}
+
+/** Web and mail addresses only; anything else stays text. */
+function safeAddress(href) {
+  try {
+    const url = new URL(href);
+    return ["http:", "https:", "mailto:"].includes(url.protocol) ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+function link(href, title, children) {
+  const address = safeAddress(plain(href));
+  if (!address) return h("span", {}, ...children);
+  return h("a", { href: address, title: title && plain(title), target: "_blank", rel: "noopener noreferrer nofollow" }, ...children);
+}
+
+/** A picture on another machine would tell that machine who reads: it is shown as a link. */
+const picture = (token) => link(token.href, token.title, [`[picture: ${plain(token.text) || token.href}]`]);
+
+function list(token, context) {
+  const items = token.items.map((item) => h("li", {}, item.task ? checkbox(item.checked) : null, ...nodes(item.tokens.filter((t) => t.type !== "checkbox"), context)));
+  return h(token.ordered ? "ol" : "ul", { start: token.ordered && token.start !== 1 ? token.start : null }, ...items);
+}
+
+const checkbox = (checked) => h("input", { type: "checkbox", disabled: true, checked, "aria-label": checked ? "done" : "not done" });
+
+function table(token, context) {
+  const cell = (tag) => (entry) => h(tag, { class: ["right", "center"].includes(entry.align) ? entry.align : null }, ...nodes(entry.tokens, context));
+  const head = h("thead", {}, h("tr", {}, ...token.header.map(cell("th"))));
+  const body = h("tbody", {}, ...token.rows.map((row) => h("tr", {}, ...row.map(cell("td")))));
+  return h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "table" }, h("table", {}, head, body));
+}
+
+/** Raw HTML is shown as the text that it is; only a line break is meant. */
+const raw = (token) => (/^<br\s*\/?>\s*$/i.test(token.raw) ? h("br") : token.block ? h("p", {}, token.raw.trimEnd()) : token.raw);
+
+const MAKE = {
+  space: () => null,
+  def: () => null,
+  code: (t) => code(t.text, t.lang),
+  heading: (t, c) => h(`h${t.depth}`, {}, ...nodes(t.tokens, c)),
+  hr: () => h("hr"),
+  blockquote: (t, c) => h("blockquote", {}, ...nodes(t.tokens, c)),
+  list,
+  table,
+  html: raw,
+  paragraph: (t, c) => h("p", {}, ...nodes(t.tokens, c)),
+  text: (t, c) => (t.tokens ? nodes(t.tokens, c) : context(plain(t.text), c)),
+  escape: (t) => t.text,
+  link: (t, c) => link(t.href, t.title, nodes(t.tokens, c)),
+  image: picture,
+  strong: (t, c) => h("strong", {}, ...nodes(t.tokens, c)),
+  em: (t, c) => h("em", {}, ...nodes(t.tokens, c)),
+  del: (t, c) => h("del", {}, ...nodes(t.tokens, c)),
+  codespan: (t) => codeInline(t.text),
+  br: () => h("br"),
+  math: (t) => formula(t.text, t.display),
+};
+
+/** `[2]` becomes a button where the answer has a second source. */
+function context(text, cite) {
+  if (!cite) return text;
+  return text.split(/(\[\d{1,2}\])/).map((piece) => (/^\[\d/.test(piece) ? (cite(Number(piece.slice(1, -1))) ?? piece) : piece));
+}
+
+const nodes = (tokens, context) => tokens.flatMap((token) => MAKE[token.type]?.(token, context) ?? (token.raw && !MAKE[token.type] ? token.raw : [])).filter((node) => node !== "");
+
+/** Write the whole text into `root`. */
+export function write(root, text, cite = null) {
+  root.replaceChildren(...nodes(lex(text.replaceAll("\r\n", "\n")), cite));
+}
+
+/** A text that grows at its end. */
+export class Growing {
+  #root;
+  #cite;
+  #told;
+  #text = "";
+  #settled = 0; // characters whose nodes are final
+  #kept = 0; // final nodes
+
+  constructor(root, { cite = null, told = () => {} } = {}) {
+    this.#root = root;
+    this.#cite = cite;
+    this.#told = told;
+  }
+
+  get text() {
+    return this.#text;
+  }
+
+  /** Add to the end, and draw. */
+  push(piece) {
+    this.#text = (this.#text + piece).replaceAll("\r\n", "\n");
+    this.#settle();
+    morph(this.#root, this.#kept, nodes(lex(mend(this.#text.slice(this.#settled))), this.#cite));
+  }
+
+  /** Draw the last block as it really stands; where addresses stood at the end, the links above find theirs. */
+  finish() {
+    const whole = lex(this.#text);
+    if (Object.keys(whole.links).length) morph(this.#root, 0, nodes(whole, this.#cite));
+    else morph(this.#root, this.#kept, nodes(lex(this.#text.slice(this.#settled)), this.#cite));
+    this.#told(this.#text.slice(this.#settled));
+  }
+
+  /** Every block that another one follows is done. */
+  #settle() {
+    const tokens = lex(this.#text.slice(this.#settled));
+    const last = tokens.findLastIndex((token) => token.type !== "space");
+    if (last < 1) return;
+    const done = tokens.slice(0, last);
+    const source = done.map((token) => token.raw).join("");
+    if (!this.#text.startsWith(source, this.#settled)) return;
+    const made = nodes(done, this.#cite);
+    morph(this.#root, this.#kept, made);
+    this.#kept += made.length;
+    this.#settled += source.length;
+    this.#told(source);
+  }
+}

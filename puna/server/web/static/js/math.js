@@ -1,0 +1,51 @@
+// Formulas: $…$, $$…$$, \(…\), \[…\]. KaTeX and its fonts are fetched from our own server when the first one appears.
+
+import { asset, h } from "./dom.js";
+
+let katex = null;
+let loading = null;
+
+function load() {
+  document.head.append(h("link", { rel: "stylesheet", href: asset("vendor/katex/katex.min.css") }));
+  return import(asset("vendor/katex/katex.min.js")).then(() => {
+    katex = globalThis.katex;
+    for (const node of document.querySelectorAll(".math:not(.set)")) typeset(node);
+  });
+}
+
+function typeset(node) {
+  const [display, source] = [node.classList.contains("display"), node.textContent];
+  node.replaceChildren();
+  katex.render(source, node, { displayMode: display, throwOnError: false, trust: false, maxSize: 20, maxExpand: 300, strict: "ignore" });
+  node.classList.add("set");
+}
+
+export function formula(source, display) {
+  const node = h("span", { class: display ? "math display" : "math" }, source);
+  node.source = source;
+  if (katex) typeset(node);
+  else loading ??= load();
+  return node;
+}
+
+const rule = (name, level, opener, pattern, display) => ({
+  name: "math",
+  level,
+  start: (source) => {
+    const at = source.search(opener);
+    return at < 0 ? undefined : at;
+  },
+  tokenizer(source) {
+    const found = pattern.exec(source);
+    return found ? { type: "math", raw: found[0], text: found[1].trim(), display } : undefined;
+  },
+});
+
+export const mathSyntax = [
+  rule("math", "block", /\$\$|\\\[/, /^(?:\$\$)([^$]+?)\$\$[ \t]*(?:\n|$)/, true),
+  rule("math", "block", /\\\[/, /^\\\[([\s\S]+?)\\\][ \t]*(?:\n|$)/, true),
+  rule("math", "inline", /\$\$/, /^\$\$([^$]+?)\$\$/, true),
+  rule("math", "inline", /\\\[/, /^\\\[([\s\S]+?)\\\]/, true),
+  rule("math", "inline", /\\\(/, /^\\\(([^\n]+?)\\\)/, false),
+  rule("math", "inline", /\$/, /^\$(?!\s)((?:\\.|[^$\\\n])+?)(?<!\s)\$(?!\d)/, false),
+];

@@ -1,0 +1,148 @@
+// The sidebar: what was talked about; rename, export, delete; search; the meter of what is left.
+
+import { $, $$, h, icon } from "./dom.js";
+import { call, told } from "./http.js";
+
+const list = $(".talks");
+const menu = $("#talk-menu");
+
+function item(conversation) {
+  const link = h("a", { href: `/c/${conversation.id}` }, conversation.title);
+  const more = h("button", { type: "button", class: "quiet", "aria-label": `More about ${conversation.title}`, "aria-haspopup": "menu", "data-more": conversation.id }, icon("more"));
+  return h("li", { "data-talk": conversation.id }, link, more);
+}
+
+const find = (id) => $(`[data-talk="${CSS.escape(id)}"]`, list);
+
+/** A conversation that has just begun comes first. */
+export function remember(conversation) {
+  let today = $("[data-day=today]", list);
+  if (!today) {
+    today = h("section", { "data-day": "today" }, h("h2", {}, "Today"), h("ul"));
+    $(".none", list)?.remove();
+    list.prepend(today);
+  }
+  $("ul", today).prepend(item(conversation));
+  $("a", find(conversation.id)).setAttribute("aria-current", "page");
+}
+
+export function retitle({ id, title }) {
+  const entry = find(id);
+  if (entry) $("a", entry).textContent = title;
+  if (location.pathname === `/c/${id}`) {
+    document.title = `${title} · Puna`;
+    const heading = $(".head .title");
+    if (heading) heading.textContent = title;
+  }
+}
+
+export function showLeft(left) {
+  const meter = $(".left");
+  if (!meter || !left) return;
+  $("b", meter).textContent = left.words;
+  const bar = $("progress", meter);
+  if (bar && left.share !== null) Object.assign(bar, { value: left.share }), bar.classList.toggle("low", left.share < 0.15);
+}
+
+// --- the menu of one conversation -----------------------------------------------------------------------------------
+
+let subject = null;
+
+function openMenu(button) {
+  subject = button.dataset.more;
+  const place = button.getBoundingClientRect();
+  for (const link of $$("a[data-format]", menu)) link.href = `/web/conversations/${subject}/export.${link.dataset.format}`;
+  menu.showPopover();
+  menu.style.left = `${Math.max(8, Math.min(place.left, innerWidth - menu.offsetWidth - 8))}px`;
+  menu.style.top = `${Math.min(place.bottom + 4, innerHeight - menu.offsetHeight - 8)}px`;
+  $(".act", menu).focus();
+}
+
+function rename() {
+  const entry = find(subject);
+  const link = $("a", entry);
+  const input = h("input", { "aria-label": "Title", maxlength: 200, class: "rename" });
+  input.value = link.textContent;
+  const id = subject;
+  const close = async (keep) => {
+    if (!input.isConnected) return;
+    const title = input.value.trim();
+    input.replaceWith(link);
+    link.focus();
+    if (keep && title && title !== link.textContent && (await told(call("PATCH", `/web/conversations/${id}`, { title })))) retitle({ id, title });
+  };
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") close(true);
+    if (event.key === "Escape") event.stopPropagation(), close(false);
+  });
+  input.addEventListener("blur", () => close(true));
+  link.replaceWith(input);
+  input.select();
+}
+
+function remove() {
+  const dialog = $("#confirm-delete");
+  const id = subject;
+  $(".what", dialog).textContent = $("a", find(id)).textContent;
+  dialog.returnValue = "";
+  dialog.showModal();
+  dialog.addEventListener("close", async () => {
+    if (dialog.returnValue !== "yes" || (await told(call("DELETE", `/web/conversations/${id}`))) === undefined) return;
+    find(id).remove();
+    if (location.pathname === `/c/${id}`) location.assign("/");
+  }, { once: true });
+}
+
+list.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-more]");
+  if (button) openMenu(button);
+});
+menu.addEventListener("click", (event) => {
+  const act = event.target.closest(".act");
+  if (!act) return;
+  menu.hidePopover();
+  if (act.dataset.act === "rename") rename();
+  if (act.dataset.act === "delete") remove();
+});
+menu.addEventListener("keydown", (event) => {
+  const acts = $$(".act", menu);
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) event.preventDefault(), acts.at((acts.indexOf(document.activeElement) + step) % acts.length).focus();
+});
+
+// --- search ---------------------------------------------------------------------------------------------------------
+
+const finder = $("#finder");
+let asked = 0;
+
+function marked(text, words) {
+  const at = text.toLowerCase().indexOf(words.toLowerCase());
+  return at < 0 ? [text] : [text.slice(0, at), h("mark", {}, text.slice(at, at + words.length)), text.slice(at + words.length)];
+}
+
+async function look() {
+  const words = $("input", finder).value.trim();
+  const turn = ++asked;
+  const found = await told(call("GET", `/web/conversations?q=${encodeURIComponent(words)}`));
+  if (!found || turn !== asked) return;
+  const entry = (hit) => h("li", {}, h("a", { href: `/c/${hit.id}` }, ...marked(hit.title, words), hit.excerpt ? h("small", {}, ...marked(hit.excerpt, words)) : null));
+  $("ol", finder).replaceChildren(...found.conversations.map(entry));
+  $(".count", finder).textContent = found.conversations.length ? `${found.conversations.length} found` : "Nothing found.";
+}
+
+export function openSearch() {
+  if (finder.open) return;
+  finder.showModal();
+  $("input", finder).select();
+  look();
+}
+
+let pause;
+$("input", finder).addEventListener("input", () => (clearTimeout(pause), (pause = setTimeout(look, 120))));
+finder.addEventListener("keydown", (event) => {
+  const stops = [$("input", finder), ...$$("ol a", finder)];
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) event.preventDefault(), stops.at((stops.indexOf(document.activeElement) + step) % stops.length).focus();
+  if (event.key === "Enter" && document.activeElement === stops[0] && stops[1]) event.preventDefault(), stops[1].click();
+});
+$("[data-search]").addEventListener("click", openSearch);

@@ -1,0 +1,135 @@
+// A message as the server tells it in, its element out. Knows nothing of requests: what a button means is told by `deeds`.
+
+import { $, h, icon, iconButton } from "./dom.js";
+import { call, told } from "./http.js";
+import { Growing, write } from "./markdown.js";
+import { announce } from "./toast.js";
+
+const pace = (message) => [message.tokens && `${message.tokens} tokens`, message.speed && `${Math.round(message.speed)} a second`].filter(Boolean).join(" · ");
+
+export function enclosed(files, remove = null) {
+  if (!files.length) return null;
+  const item = (file) =>
+    h("li", { class: file.error ? "bad" : null, title: file.error ?? file.name }, icon("file"), h("span", { class: "name" }, file.name),
+      file.state ? h("span", { class: "small" }, file.state) : null, remove ? iconButton("close", `Remove ${file.name}`, () => remove(file)) : null);
+  return h("ul", { class: "enclosed", "aria-label": "attached files" }, ...files.map(item));
+}
+
+export function toolNote(tool) {
+  const summary = h("summary", {}, icon("tool"), tool.label ?? tool.name, tool.done ? null : h("span", {}, "…"));
+  const parts = [tool.arguments && `asked: ${tool.arguments}`, tool.result && `answer: ${tool.result}`].filter(Boolean).join("\n");
+  return h("details", { class: "tool", "data-call": tool.id }, summary, h("pre", { tabindex: 0 }, parts));
+}
+
+async function showPassage(source) {
+  const passage = source.file_id ? await told(call("GET", `/web/files/${source.file_id}/passages/${source.passage}`)) : source;
+  if (!passage) return;
+  const dialog = $("#passage");
+  $("h2", dialog).textContent = source.name;
+  $(".where", dialog).textContent = [source.where, `source ${source.number}`].filter(Boolean).join(" · ");
+  $("blockquote", dialog).textContent = passage.text ?? source.text;
+  dialog.showModal();
+}
+
+export const citer = (sources) => (number) => {
+  const source = sources().find((one) => one.number === number);
+  return source && h("button", { type: "button", class: "cite", title: source.name, "aria-label": `source ${number}: ${source.name}`, onclick: () => showPassage(source) }, String(number));
+};
+
+function sourceList(sources) {
+  if (!sources.length) return null;
+  const item = (source) => h("li", {}, h("button", { type: "button", onclick: () => showPassage(source) }, h("b", {}, String(source.number)), h("span", {}, source.name)));
+  return h("ul", { class: "sources", "aria-label": "sources" }, ...sources.map(item));
+}
+
+function branches(message, deeds) {
+  if (message.siblings.length < 2) return null;
+  const place = message.siblings.indexOf(message.id);
+  const step = (offset) => () => deeds.branch(message.siblings[place + offset]);
+  return h("span", { class: "branch" },
+    iconButton("back", "Previous version", step(-1), { disabled: place === 0 }), `${place + 1} of ${message.siblings.length}`,
+    iconButton("next", "Next version", step(1), { disabled: place === message.siblings.length - 1 }));
+}
+
+async function copyText(event, text) {
+  const button = event.currentTarget;
+  await navigator.clipboard.writeText(text);
+  button.replaceChildren(icon("done"));
+  announce("Copied");
+  setTimeout(() => button.replaceChildren(icon("copy")), 1600);
+}
+
+function row(message, deeds) {
+  const answer = message.role === "assistant";
+  return h("div", { class: "deeds" }, branches(message, deeds),
+    iconButton("copy", answer ? "Copy the answer" : "Copy", (event) => copyText(event, message.text)),
+    answer ? iconButton("again", "Answer again", () => deeds.again(message)) : iconButton("edit", "Edit", () => deeds.edit(message)),
+    answer && pace(message) ? h("span", { class: "pace" }, pace(message)) : null);
+}
+
+const ENDING = { cancelled: "Stopped.", stopped: "Stopped.", length: "Cut off at the longest length that was allowed." };
+
+export function failure(error) {
+  return h("div", { class: "failed", role: "alert" }, error.message, error.link ? " " : null, error.link ? h("a", { href: error.link }, error.link_text ?? "See") : null);
+}
+
+function spoken(message, deeds) {
+  return [h("h2", { class: "unseen" }, "You"), enclosed(message.files), h("div", { class: "said" }, message.text), row(message, deeds)];
+}
+
+function answered(message, deeds, prose) {
+  const ending = ENDING[message.outcome];
+  return [h("h2", { class: "unseen" }, "Puna"), ...message.tools.map(toolNote), prose, message.error ? failure(message.error) : null,
+    ending ? h("p", { class: "stopped" }, ending) : null, sourceList(message.sources), row(message, deeds)];
+}
+
+function written(message) {
+  const prose = h("div", { class: "prose" });
+  write(prose, message.text, citer(() => message.sources));
+  return prose;
+}
+
+export function messageElement(message, deeds) {
+  const parts = message.role === "assistant" ? answered(message, deeds, written(message)) : spoken(message, deeds);
+  return h("article", { class: `message ${message.role}`, id: `m-${message.id}` }, ...parts.filter(Boolean));
+}
+
+/** An answer that is being given: the element, and what to do with each piece. */
+export function liveAnswer() {
+  const [prose, notes, wait] = [h("div", { class: "prose" }), h("div"), h("span", { class: "waiting", role: "status", "aria-label": "thinking" })];
+  const element = h("article", { class: "message assistant live" }, h("h2", { class: "unseen" }, "Puna"), notes, wait, prose, h("div", { class: "deeds" }));
+  const sources = [];
+  const growing = new Growing(prose, { cite: citer(() => sources), told: (block) => announce(block.replace(/[*_`#>|]/g, "")) });
+  let waiting = "";
+  let frame = 0;
+  const draw = () => {
+    frame = 0;
+    const piece = waiting;
+    waiting = "";
+    wait.remove();
+    growing.push(piece);
+  };
+  return {
+    element,
+    sources,
+    text: (piece) => {
+      waiting += piece;
+      frame ||= requestAnimationFrame(draw);
+    },
+    tool: (tool) => {
+      const old = notes.querySelector(`[data-call="${CSS.escape(tool.id)}"]`);
+      old ? old.replaceWith(toolNote(tool)) : notes.append(toolNote(tool));
+    },
+    finish: (message = null, deeds = null) => {
+      cancelAnimationFrame(frame);
+      wait.remove();
+      if (waiting) growing.push(waiting);
+      growing.finish();
+      element.classList.remove("live");
+      if (!message) return;
+      element.id = `m-${message.id}`;
+      if (message.text !== growing.text) write(prose, message.text, citer(() => message.sources));
+      element.replaceChildren(...answered(message, deeds, prose).filter(Boolean));
+    },
+  };
+}

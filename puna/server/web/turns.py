@@ -1,0 +1,111 @@
+"""Answers that are being given, each a task of its own: whoever reloads the page hears the rest.
+
+Takes events from the assistant's loop, gives lines of JSON to any number of
+listeners.  Knows no database and no model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+Event = Mapping[str, Any]
+
+
+class Turn:
+    """One answer: what was told so far, and whether it is over."""
+
+    def __init__(self, user_id: str, conversation_id: str) -> None:
+        self.id = secrets.token_urlsafe(12)
+        self.user_id = user_id
+        self.conversation_id = conversation_id
+        self._lines: list[bytes] = []
+        self._over = False
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, events: AsyncIterator[Event]) -> None:
+        """Run until the events end, whoever listens."""
+        self._task = asyncio.create_task(self._run(events), name=f"turn {self.id}")
+
+    async def follow(self) -> AsyncIterator[bytes]:
+        """Yield every line from the first one on, waiting for those to come."""
+        told = 0
+        while True:
+            news = self._news
+            while told < len(self._lines):
+                line = self._lines[told]
+                told += 1
+                yield line
+            if self._over:
+                return
+            await news.wait()
+
+    async def stop(self) -> None:
+        """End the answer here; what was said is kept by the assistant."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def tell(self, event: Event) -> None:
+        """Add one event, and wake the listeners."""
+        self._lines.append(json.dumps(event, ensure_ascii=False).encode() + b"\n")
+        self._wake()
+
+    async def _run(self, events: AsyncIterator[Event]) -> None:
+        try:
+            async for event in events:
+                self.tell(event)
+        finally:
+            self._over = True
+            self._wake()
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+class Turns:
+    """The answers that are being given now, at most one in each conversation."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, Turn] = {}
+
+    def open(self, user_id: str, conversation_id: str) -> Turn:
+        """Make room for an answer; ValueError where one is being given."""
+        if self.running(user_id, conversation_id) is not None:
+            raise ValueError(conversation_id)
+        turn = Turn(user_id, conversation_id)
+        self._turns[turn.id] = turn
+        return turn
+
+    def start(self, turn: Turn, events: AsyncIterator[Event]) -> None:
+        """Let the answer begin; it is forgotten when it is over."""
+        turn.start(self._forgetting(turn, events))
+
+    def find(self, user_id: str, turn_id: str) -> Turn | None:
+        """A running answer of this person."""
+        turn = self._turns.get(turn_id)
+        return turn if turn is not None and turn.user_id == user_id else None
+
+    def running(self, user_id: str, conversation_id: str) -> Turn | None:
+        """The answer that is being given in a conversation."""
+        mine = (turn for turn in self._turns.values() if turn.user_id == user_id)
+        return next((turn for turn in mine if turn.conversation_id == conversation_id), None)
+
+    async def close(self) -> None:
+        """Stop them all: the server ends."""
+        for turn in list(self._turns.values()):
+            await turn.stop()
+
+    async def _forgetting(self, turn: Turn, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        try:
+            async with aclosing(events) as told:  # type: ignore[type-var]
+                async for event in told:
+                    yield event
+        finally:
+            self._turns.pop(turn.id, None)
