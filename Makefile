@@ -34,6 +34,7 @@ fix: .venv/tools ## format, and mend what the linter can mend
 
 test: check ## everything that must hold; `make test k=scheduler` picks tests by name
 	@$(BIN)/puna pull smollm2 >&2
+	@test -e build/axe-core/axe.min.js || ! command -v npm >/dev/null || .ci/vendor axe >&2
 	@$(PY) -m pytest $(if $(k),-k "$(k)")
 
 bench: install ## measure this machine with the default model

@@ -19,7 +19,7 @@ from tests.server.web.payloads import PAYLOADS
 
 TEXT = """# The puna
 
-High *grassland* of the **Andes**, between `3200` and 4800 m. See [a map](https://example.org "Map").
+High *grassland* of the **Andes**, between `3200` and 4800 m. See [a map](https://a.example "Map").
 
 | animal | kg |
 |---|---:|
