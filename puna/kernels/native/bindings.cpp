@@ -46,6 +46,18 @@ Weights make_matrix(Tape& tape, const std::string& type, int64_t rows, int64_t c
     return std::make_shared<Matrix>(type, rows, columns, data.data(), static_cast<int64_t>(data.size()), rows_from, tape.pool());
 }
 
+// The array keeps the memory; the interpreter counts whoever holds it, so its last holder needs the lock.
+Weights adopt_matrix(const std::string& type, int64_t rows, int64_t columns, Bytes packed) {
+    const auto release = [](Bytes* held) { nb::gil_scoped_acquire locked; delete held; };
+    const std::shared_ptr<Bytes> owner(new Bytes(packed), release);
+    return std::make_shared<Matrix>(type, rows, columns, packed.data(), static_cast<int64_t>(packed.size()), owner);
+}
+
+// What adopt_matrix takes; as a property, it keeps the matrix alive.
+nb::ndarray<nb::numpy, const uint8_t, nb::ndim<1>> packed_bytes(const Matrix& matrix) {
+    return {matrix.packed(), {matrix.bytes()}};
+}
+
 std::shared_ptr<Rope> make_rope(FloatRows cos, FloatRows sin) {
     if (cos.size() != sin.size()) throw std::invalid_argument("rope: cosines and sines differ in size");
     return std::make_shared<Rope>(Rope{copied(cos), copied(sin)});
@@ -85,6 +97,7 @@ NB_MODULE(_native, m) {
 
     nb::class_<Matrix>(m, "Matrix")
         .def_prop_ro("nbytes", &Matrix::bytes)
+        .def_prop_ro("packed", &packed_bytes)
         .def_prop_ro("shape", [](const Matrix& w) { return std::pair<int64_t, int64_t>(w.rows(), w.columns()); });
     nb::class_<std::vector<float>>(m, "Vector");
     nb::class_<Rope>(m, "Rope");
@@ -92,6 +105,7 @@ NB_MODULE(_native, m) {
 
     m.def("vector", [](FloatRow values) { return copied(values); });
     m.def("rope", &make_rope);
+    m.def("adopt_matrix", &adopt_matrix, "type_name"_a, "rows"_a, "columns"_a, "packed"_a.noconvert());
 
     nb::class_<Tape>(m, "Tape")
         .def("__init__",

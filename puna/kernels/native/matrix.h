@@ -1,6 +1,7 @@
 // A weight matrix, packed as layout.h says.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "isa.h"
@@ -18,17 +19,26 @@ public:
     Matrix(const std::string& type, int64_t rows, int64_t columns, const uint8_t* data, int64_t data_bytes,
            const int32_t* row_order, Pool& pool);
 
+    // Takes over what `packed()` of a matrix like this once held; `owner` keeps it in memory.
+    // Throws std::invalid_argument as above, and for memory that is not aligned to a cache line.
+    Matrix(const std::string& type, int64_t rows, int64_t columns, const uint8_t* packed, int64_t packed_bytes,
+           std::shared_ptr<const void> owner);
+
     Type type() const { return type_; }
     int64_t rows() const { return rows_; }
     int64_t columns() const { return columns_; }
     int64_t groups() const { return (rows_ + kGroupRows - 1) / kGroupRows; }
-    const uint8_t* packed() const { return packed_.data(); }
-    size_t bytes() const { return packed_.bytes(); }
+    const uint8_t* packed() const { return packed_; }
+    size_t bytes() const { return static_cast<size_t>(groups() * group_bytes()); }
 
 private:
+    int64_t blocks() const { return columns_ / layout_of(type_).block_values; }
+    int64_t group_bytes() const { return blocks() * layout_of(type_).packed_bytes; }
+
     Type type_;
     int64_t rows_, columns_;
-    Pages<uint8_t> packed_;
+    const uint8_t* packed_ = nullptr;
+    std::shared_ptr<const void> owner_;
 };
 
 Type type_named(const std::string& name);
