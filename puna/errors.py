@@ -20,6 +20,17 @@ our own mistakes; these are for what a user or a file can cause.
     │   └── GrammarError              a schema, regex or grammar cannot be enforced
     ├── EngineError               the engine stopped, or failed in the middle of a step
     ├── NumericError              the network produced NaN or infinity
+    ├── AccountError              what an account may not do, or does not have
+    │   ├── AuthenticationError       no such key, password, session or link; or no longer
+    │   ├── ForbiddenError            the key's scopes, the role or the plan do not allow it
+    │   ├── NotFoundError             no such tenant, user, key or plan
+    │   ├── ConflictError             it exists already, or a key was used for another body
+    │   ├── LimitError                not now: carries seconds until it may be tried again
+    │   │   ├── RateLimitError            requests or tokens a minute, requests at once, sign-ins
+    │   │   ├── QuotaError                the month's tokens are used up
+    │   │   └── CreditError               the prepaid credits do not cover it
+    │   └── PaymentError              the payment provider refused, or its message is not genuine
+    ├── StoreError                the database cannot be opened or written; nothing was kept
     └── SettingError              a PUNA_* variable or an option has an unusable value
 """
 
@@ -110,6 +121,54 @@ class EngineError(PunaError):
 
 class NumericError(PunaError):
     """The network produced NaN or infinity."""
+
+
+class AccountError(PunaError):
+    """What an account may not do, or does not have."""
+
+
+class AuthenticationError(AccountError):
+    """No such key, password, session or link; or no longer."""
+
+
+class ForbiddenError(AccountError):
+    """The key's scopes, the user's role or the plan do not allow it."""
+
+
+class NotFoundError(AccountError):
+    """No such tenant, user, key or plan."""
+
+
+class ConflictError(AccountError):
+    """It exists already, or an idempotency key was used for another body."""
+
+
+class LimitError(AccountError):
+    """Not now; `retry_after_s` says when, None if waiting does not help."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimitError(LimitError):
+    """Requests or tokens a minute, requests at once, or attempts to sign in."""
+
+
+class QuotaError(LimitError):
+    """The month's tokens are used up."""
+
+
+class CreditError(LimitError):
+    """The prepaid credits do not cover it."""
+
+
+class PaymentError(AccountError):
+    """The payment provider refused, or its message is not genuine."""
+
+
+class StoreError(PunaError):
+    """The database cannot be opened or written; nothing of the attempt was kept."""
 
 
 class SettingError(PunaError):

@@ -1,0 +1,52 @@
+"""Brings a database's schema up to date; `versions/` holds one file for each step.
+
+In: an engine.  Out: the newest schema, or an untouched database and a StoreError.
+All steps stand in one transaction: an interrupted upgrade is undone, and done at the next start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, text
+
+from puna.errors import StoreError
+
+LOCK = 0x70756E61  # "puna": PostgreSQL's advisory lock, so that two starts upgrade one by one
+
+
+def upgrade(engine: Engine, target: str = "head") -> None:
+    """Run the steps that the database lacks; StoreError if it is newer than this Puna."""
+    script = ScriptDirectory(str(Path(__file__).parent))
+    if current(engine) == script.get_current_head():
+        return  # the usual start takes no lock
+    with engine.execution_options(immediate=True).connect() as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        _run(connection, script, target)
+
+
+def current(engine: Engine) -> str | None:
+    """Return the version of the database's schema; None where there is none yet."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _run(connection: Connection, script: ScriptDirectory, target: str) -> None:
+    context = EnvironmentContext(
+        Config(), script, fn=lambda now, _: script._upgrade_revs(target, now)
+    )
+    with context:
+        context.configure(connection=connection, transactional_ddl=True)
+        try:
+            context.run_migrations()
+        except (CommandError, ResolutionError) as error:
+            raise StoreError(
+                "the database was written by a newer Puna; update Puna, or restore an older copy"
+            ) from error
