@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from puna.errors import SettingError
@@ -17,7 +17,15 @@ from puna.errors import SettingError
 DEFAULT_MODEL = "smollm2"
 MOST_THREADS = 1024
 INSTRUCTION_SETS = ("scalar", "avx2", "avx512", "neon", "neondot")
-NAMES = ("PUNA_HOME", "PUNA_MODEL", "PUNA_THREADS", "PUNA_CONTEXT", "PUNA_ISA")
+NAMES = (
+    "PUNA_HOME",
+    "PUNA_MODEL",
+    "PUNA_THREADS",
+    "PUNA_CONTEXT",
+    "PUNA_ISA",
+    "PUNA_PACKED_CACHE",
+    "PUNA_DATABASE",
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,15 @@ class Settings:
     threads: int | None = None  # PUNA_THREADS: None uses the machine's cores
     context_tokens: int | None = None  # PUNA_CONTEXT: None leaves it to the model
     isa: str | None = None  # PUNA_ISA: None picks the best that this machine has
+    packed_cache: bool = True  # PUNA_PACKED_CACHE: keep large models' packed weights on disk
+
+    # PUNA_DATABASE: accounts elsewhere than in a file under home; never shown, for its password
+    database: str | None = field(default=None, repr=False)
+
+    @property
+    def database_url(self) -> str:
+        """Where accounts are kept: `puna.db` under home unless PUNA_DATABASE says otherwise."""
+        return self.database or f"sqlite:///{self.home.absolute() / 'puna.db'}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -42,6 +59,8 @@ class Settings:
             threads=_positive(given, "PUNA_THREADS", most=MOST_THREADS),
             context_tokens=_positive(given, "PUNA_CONTEXT"),
             isa=_isa(given),
+            packed_cache=_switch(given, "PUNA_PACKED_CACHE"),
+            database=given.get("PUNA_DATABASE"),
         )
 
 
@@ -71,3 +90,10 @@ def _isa(given: Mapping[str, str]) -> str | None:
     if value is not None and value not in INSTRUCTION_SETS:
         raise SettingError(f"PUNA_ISA is {value!r}; set it to one of {', '.join(INSTRUCTION_SETS)}")
     return value
+
+
+def _switch(given: Mapping[str, str], name: str) -> bool:
+    value = given.get(name, "on")
+    if value not in ("on", "off"):
+        raise SettingError(f"{name} is {value!r}; set it to on or off")
+    return value == "on"

@@ -52,3 +52,10 @@ def test_an_empty_variable_counts_as_absent() -> None:
 def test_a_wrong_variable_is_named(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingError, match=message.replace("?", r"\?")):
         Settings.from_environment({name: value})
+
+
+def test_accounts_lie_under_home_unless_told_otherwise() -> None:
+    assert Settings(Path("/srv/puna")).database_url == "sqlite:////srv/puna/puna.db"
+    elsewhere = Settings.from_environment({"PUNA_DATABASE": "postgresql://me:secret@db/puna"})
+    assert elsewhere.database_url == "postgresql://me:secret@db/puna"
+    assert "secret" not in repr(elsewhere)
