@@ -32,6 +32,7 @@ def open_llm(settings: Settings, model: str | None) -> LLM:
             isa=settings.isa,
             home=settings.home,
             progress=progress,
+            packed_cache=settings.packed_cache,
         )
 
 

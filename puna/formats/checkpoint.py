@@ -50,6 +50,11 @@ class Checkpoint:
         self._maps = list(maps)
         self.file_bytes = sum(file.size for file in self._maps)
 
+    @property
+    def weight_files(self) -> tuple[MappedFile, ...]:
+        """The files that hold the tensors: one, or all shards."""
+        return tuple(self._maps)
+
     def check_unchanged(self) -> None:
         """Raise ModelFileError if a weight file was truncated or rewritten since it was opened."""
         for file in self._maps:

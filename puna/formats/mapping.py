@@ -6,6 +6,7 @@ what the bytes mean.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 from contextlib import suppress
@@ -31,6 +32,16 @@ class MappedFile:
             raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
         self.size = len(self.map)
         self._bytes: NDArray[np.uint8] = np.frombuffer(self.map, dtype=np.uint8)
+
+    @property
+    def mtime_ns(self) -> int:
+        """When the file was last written, as it was opened."""
+        return self._stat.st_mtime_ns
+
+    def sha256(self) -> str:
+        """Hash the whole file, in hexadecimal.  Reads it beside the map.  Raises OSError."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def span(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Bytes [start, stop) without a copy; whoever asks has checked the bounds."""

@@ -172,7 +172,7 @@ def _existing(path: Path, name: str | Path) -> Path:
 def _models_in(folder: Path) -> Iterator[StoredModel]:
     hub = HubReference.of_folder(folder.name)
     if (folder / CONFIG).is_file() and any(folder.glob("*.safetensors")):
-        beside = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".gguf"]
+        beside = [path for path in folder.iterdir() if path.is_file() and _belongs(path)]
         files = tuple(sorted(beside, key=lambda path: (path.name != CONFIG, path.name)))
         yield StoredModel(hub.naming(None) if hub else folder.name, folder, files)
     ggufs = list(_gguf_models(folder))
@@ -180,6 +180,11 @@ def _models_in(folder: Path) -> Iterator[StoredModel]:
         which = None if hub is None and len(ggufs) == 1 else reference.short_name(files[0].name)
         name = hub.naming(which) if hub else ":".join(filter(None, (folder.name, which)))
         yield StoredModel(name, files[0], files)
+
+
+def _belongs(path: Path) -> bool:
+    """Whether a file is a part of safetensors beside it; packed weights are made of them."""
+    return path.suffix != ".gguf" and ".puna-" not in path.name
 
 
 def _gguf_models(folder: Path) -> Iterator[tuple[Path, ...]]:

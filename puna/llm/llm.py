@@ -32,6 +32,8 @@ class LLM:
     for; 8,192 if the model can do more), `kv_tokens` what all requests
     together keep in the KV cache, `threads` all cores unless said,
     `isa` the instruction set ("scalar", "avx2", ...; the widest here unless said).
+    With `packed_cache`, a model above 512 MB leaves a file beside it that makes
+    its next start instant.
 
     Sampling parameters are those of `SamplingParams`, by name; what is not
     said is as the model's own generation config has it.  Every call may raise
@@ -50,6 +52,7 @@ class LLM:
         home: str | Path | None = None,
         progress: Progress | None = None,
         reference: bool = False,
+        packed_cache: bool = True,
     ) -> None:
         settings = settings or EngineSettings()
         self._opened: Opened = open_model(
@@ -62,6 +65,7 @@ class LLM:
             home=home,
             progress=progress,
             reference=reference,
+            packed_cache=packed_cache,
         )
         self.path = self._opened.checkpoint.path
         self.tokenizer = self._opened.tokenizer

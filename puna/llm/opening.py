@@ -17,6 +17,7 @@ from puna.formats.store import ModelStore
 from puna.kernels.batch import BLOCK_TOKENS
 from puna.model.config import LlamaConfig
 from puna.model.llama import Llama
+from puna.model.packed import PackedCache
 from puna.text.template import Template, choose_template
 from puna.text.tokenizer import Tokenizer
 
@@ -51,6 +52,7 @@ def open_model(
     home: str | Path | None,
     progress: Callable[[int, int], None] | None,
     reference: bool,
+    packed_cache: bool,
 ) -> Opened:
     """Open and load; `progress` hears of bytes of weights.
 
@@ -72,6 +74,7 @@ def open_model(
             isa=isa,
             progress=progress,
             reference=reference,
+            packed=PackedCache.of_user() if packed_cache else None,
         )
     except BaseException:
         checkpoint.close()

@@ -8,6 +8,9 @@ means.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,18 @@ from puna.formats.checkpoint import Checkpoint
 from puna.kernels import BLOCK_TOKENS, Activation, Batch, Kernels, Rope, Shape
 from puna.kernels.reference import Eager
 from puna.model.config import LlamaConfig
-from puna.model.weights import LayerWeights, LlamaWeights, Progress, check_tensors, load_weights
+from puna.model.weights import (
+    LayerWeights,
+    LlamaWeights,
+    MatrixSource,
+    Progress,
+    check_tensors,
+    load_weights,
+    matrix_names,
+)
+
+if TYPE_CHECKING:
+    from puna.kernels.native import Tape
 
 
 def network(k: Kernels, config: LlamaConfig, weights: LlamaWeights) -> Activation:
@@ -78,23 +92,30 @@ class Llama:
         progress: Progress | None = None,
         isa: str | None = None,
         reference: bool = False,
+        packed: MatrixSource | None = None,
     ) -> Llama:
         """Load the weights and make room for `kv_blocks` blocks of cached keys and values.
 
         `context_tokens` is what the model was trained for, or what the cache can hold, unless
         said otherwise; `threads` is every core that this process may use, `isa` the widest
-        instruction set that it has.  With `reference`, NumPy computes.  Raises a ModelFileError
-        for a model that cannot be run, and SettingError for a context that it does not have.
+        instruction set that it has.  With `reference`, NumPy computes.  `packed` may know the
+        matrices from an earlier time (`model.packed`).  Raises a ModelFileError for a model that
+        cannot be run, and SettingError for a context that it does not have.
         """
         config = LlamaConfig.from_checkpoint(checkpoint)
         check_tensors(checkpoint, config)
         context = _context(config, context_tokens, kv_blocks)
         shape = _shape(config, context, kv_blocks, max_batch_tokens)
-        kernels = Eager(shape) if reference else _tape(shape, threads, isa)
-        weights = load_weights(
-            checkpoint, config, kernels, context_tokens=context, progress=progress
-        )
-        return cls(config, weights, kernels, context, kv_blocks)
+        load = partial(load_weights, checkpoint, config, context_tokens=context, progress=progress)
+        if reference:
+            eager = Eager(shape)
+            return cls(config, load(eager), eager, context, kv_blocks)
+        tape = _tape(shape, threads, isa)
+        names = matrix_names(checkpoint, config)
+        source = packed.matrices(checkpoint, names, tape) if packed else nullcontext()
+        with source as take:
+            weights = load(tape, take=take)
+        return cls(config, weights, tape, context, kv_blocks)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Append the batch's tokens to the cache; compute (outputs, vocab_size) logits."""
@@ -136,7 +157,7 @@ def _shape(config: LlamaConfig, context: int, kv_blocks: int, max_batch_tokens: 
     )
 
 
-def _tape(shape: Shape, threads: int | None, isa: str | None) -> Kernels:
+def _tape(shape: Shape, threads: int | None, isa: str | None) -> Tape:
     from puna.kernels.native import Tape  # noqa: PLC0415 (the reference runs without a compiler)
 
     return Tape(shape, threads, isa)

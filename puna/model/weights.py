@@ -7,8 +7,10 @@ query and key rows; computes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,46 @@ from puna.model.rope import frequencies, rotations
 
 Progress = Callable[[int, int], None]
 """Called after each tensor with the bytes that are done and the bytes in all."""
+RowOrder = NDArray[np.int32]
+"""(rows,): where in a tensor each row of a matrix lies."""
+TakeMatrix = Callable[[Tensor, RowOrder | None], Matrix]
+"""Hands a tensor to the kernels as a matrix."""
+
+
+class Packer(Protocol):
+    """Kernels that can say how they keep matrices; `kernels.native.Tape` says what each does."""
+
+    def layout(self) -> str:
+        """Name how matrices lie in memory."""
+        ...
+
+    def matrix(
+        self,
+        type_name: str,
+        shape: tuple[int, int],
+        data: NDArray[np.uint8],
+        row_order: RowOrder | None = None,
+    ) -> Matrix:
+        """Pack a matrix."""
+        ...
+
+    def packed(self, matrix: Matrix) -> NDArray[np.uint8]:
+        """View a matrix's bytes."""
+        ...
+
+    def adopt(self, type_name: str, shape: tuple[int, int], packed: NDArray[np.uint8]) -> Matrix:
+        """Take over such bytes."""
+        ...
+
+
+class MatrixSource(Protocol):
+    """Where a network's matrices come from, if not each from its tensor."""
+
+    def matrices(
+        self, checkpoint: Checkpoint, names: Collection[str], kernels: Packer
+    ) -> AbstractContextManager[TakeMatrix]:
+        """Offer what takes the matrices `names` of a checkpoint, while they are loaded."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -133,16 +175,35 @@ def load_weights(
     *,
     context_tokens: int,
     progress: Progress | None = None,
+    take: TakeMatrix | None = None,
 ) -> LlamaWeights:
-    """Hand every weight to the kernels; the tensors must have passed `check_tensors`."""
+    """Hand every weight to the kernels; the tensors must have passed `check_tensors`.
+
+    `take` hands over a matrix; unless said otherwise, the kernels take it as it lies in the file.
+    """
     angles = frequencies(config.rope_theta, config.head_dim, config.rope_scaling)
-    loader = _Loader(checkpoint, config, kernels, progress)
+    loader = _Loader(checkpoint, config, kernels, progress, take or packing(kernels))
     embedding = loader.weight("embedding")
     layers = tuple(loader.layer(index) for index in range(config.num_hidden_layers))
     norm = loader.weight("norm")
     output = embedding if config.tie_word_embeddings else loader.weight("output")
     rope = kernels.rope(*rotations(angles, context_tokens))
     return LlamaWeights(embedding, layers, norm, output, rope)
+
+
+def packing(kernels: Kernels | Packer) -> TakeMatrix:
+    """Take each matrix as it lies in the file; the kernels pack it."""
+
+    def take(tensor: Tensor, row_order: RowOrder | None) -> Matrix:
+        rows, columns = tensor.shape
+        return kernels.matrix(tensor.type.name, (rows, columns), tensor.data, row_order)
+
+    return take
+
+
+def matrix_names(checkpoint: Checkpoint, config: LlamaConfig) -> list[str]:
+    """Name the network's matrices, as the checkpoint does."""
+    return [name for name, shape in _tensor_shapes(checkpoint, config) if len(shape) == 2]
 
 
 class _Loader:
@@ -154,7 +215,9 @@ class _Loader:
         config: LlamaConfig,
         kernels: Kernels,
         progress: Progress | None,
+        take: TakeMatrix,
     ) -> None:
+        self._take = take
         self._checkpoint = checkpoint
         self._config = config
         self._kernels = kernels
@@ -183,10 +246,9 @@ class _Loader:
         return self._kernels.vector(dequantise(tensor.data, tensor.type.name, tensor.shape[0]))
 
     def _matrix(self, tensor: Tensor, part: str) -> Matrix:
-        rows, columns = tensor.shape
         rotated = part in {"query", "key"} and self._checkpoint.format == "gguf"
-        row_order = _interleaved_rows(rows, self._config.head_dim) if rotated else None
-        return self._kernels.matrix(tensor.type.name, (rows, columns), tensor.data, row_order)
+        row_order = _interleaved_rows(tensor.shape[0], self._config.head_dim) if rotated else None
+        return self._take(tensor, row_order)
 
 
 def _tensor_shapes(
@@ -214,7 +276,7 @@ def _missing(
     )
 
 
-def _interleaved_rows(rows: int, head_dim: int) -> NDArray[np.int32]:
+def _interleaved_rows(rows: int, head_dim: int) -> RowOrder:
     """Find where GGUF keeps each row of a query or key matrix.
 
     Llama files in GGUF pair neighbouring values of a head for rotation, and have their rows

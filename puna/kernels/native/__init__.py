@@ -6,6 +6,7 @@ interpreter lock; knows no model.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 from puna.errors import SettingError
 from puna.kernels import Activation, Batch, Matrix, Network, Rope, Shape, Vector
 from puna.kernels._native import Tape as _Tape
-from puna.kernels._native import ceiling, isa, rope, vector
+from puna.kernels._native import adopt_matrix, ceiling, isa, rope, vector
+from puna.kernels.blocks import LAYOUTS
 
 __all__ = ["Tape", "choose_isa", "isa", "measure_ceiling"]
+
+SAMPLE_SHAPE = (44, 512)  # whole groups of rows and a part of one, two super-blocks
 
 
 def choose_isa(name: str | None = None) -> str:
@@ -64,6 +68,33 @@ class Tape:
     ) -> Matrix:
         """Pack the rows' blocks into groups of eight rows, all threads at once."""
         return self._tape.matrix(type_name, *shape, data, row_order)
+
+    def layout(self) -> str:
+        """Name how matrices lie in memory once packed: 16 hexadecimal digits.
+
+        They are a hash of what packing a sample of each block type yields, so the name changes
+        with the packing, and two instruction sets that pack alike share it.
+        """
+        digest = hashlib.sha256()
+        for type_name, blocks in LAYOUTS.items():
+            rows, columns = SAMPLE_SHAPE
+            data = hashlib.shake_128(type_name.encode()).digest(blocks.nbytes(rows * columns))
+            sample = np.frombuffer(data, np.uint8)
+            digest.update(self.packed(self.matrix(type_name, SAMPLE_SHAPE, sample)).data)
+        return digest.hexdigest()[:16]
+
+    def packed(self, matrix: Matrix) -> NDArray[np.uint8]:
+        """Return a matrix's packed bytes, a view of its memory."""
+        packed: NDArray[np.uint8] = matrix.packed
+        return packed
+
+    def adopt(self, type_name: str, shape: tuple[int, int], packed: NDArray[np.uint8]) -> Matrix:
+        """Take over a matrix that was packed before, without a copy; `packed` must not change.
+
+        Raises ValueError where the bytes are not as many as such a matrix has, or do not begin
+        at a cache line.
+        """
+        return adopt_matrix(type_name, *shape, packed)
 
     def vector(self, values: NDArray[np.float32]) -> Vector:
         """Copy the weights of a norm."""
