@@ -25,7 +25,9 @@ ACTIVATION_BLOCK = 32
 """Values that share a scale when activations are rounded to integers."""
 
 OUTLIER = 0.6
-"""8-bit blocks whose scale is at least this many times the rms of the row's get a second part."""
+SUPERBLOCK_OUTLIER = 2.0
+"""8-bit blocks whose scale is at least this many times the rms of the row's get a second part;
+less often against K-quants, whose models are wide."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Weights:
 
     values: Floats  # (outputs, inputs)
     activation_levels: int | None  # largest magnitude of the integers; None leaves them float32
+    outlier: float = OUTLIER
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ class Eager:
         if row_order is not None:
             values = values[row_order]
         levels = activation_levels(type_name) if self.activations == "rounded" else None
-        return Weights(values, levels)
+        coarse = LAYOUTS[type_name].block_values == 256
+        return Weights(values, levels, SUPERBLOCK_OUTLIER if coarse else OUTLIER)
 
     def vector(self, values: Floats) -> Floats:
         """Copy a norm's weights."""
@@ -215,7 +219,7 @@ def silu(x: Floats) -> Floats:
 def product(x: Floats, matrix: Weights) -> Floats:
     """x W^T, with the activations rounded as the matrix's type wants."""
     if matrix.activation_levels is not None:
-        x = round_activations(x, matrix.activation_levels)
+        x = round_activations(x, matrix.activation_levels, matrix.outlier)
     return x @ matrix.values.T
 
 
@@ -230,21 +234,25 @@ def activation_levels(type_name: str) -> int | None:
     return 32767 if type_name == "Q8_0" else 127
 
 
-def round_activations(x: Floats, levels: int) -> Floats:
+def round_activations(x: Floats, levels: int, outlier: float = OUTLIER) -> Floats:
     """Round to integers times a scale that each 32 values share; ties go to even.
 
-    What 8 bits leave of a block that stands out from its row is rounded to 8 bits once more.
+    What 8 bits leave of a block that stands out from its row is rounded to 8 bits more.
     """
     blocks = x.reshape(len(x), -1, ACTIVATION_BLOCK)
     rounded, scale = _round_blocks(blocks, levels)
     if levels == 127:
-        bound = np.float32(OUTLIER) * np.sqrt(np.square(scale).mean(axis=1, keepdims=True))
-        rest, _ = _round_blocks(blocks - rounded, levels)
+        bound = np.float32(outlier) * np.sqrt(np.square(scale).mean(axis=1, keepdims=True))
+        rest = _round_to(blocks - rounded, scale / np.float32(256), 127)
         rounded = rounded + np.where(scale >= bound, rest, np.float32(0))
     return rounded.reshape(x.shape)
 
 
 def _round_blocks(blocks: Floats, levels: int) -> tuple[Floats, Floats]:
     scale = np.abs(blocks).max(axis=2, keepdims=True) / np.float32(levels)
+    return _round_to(blocks, scale, levels), scale
+
+
+def _round_to(blocks: Floats, scale: Floats, levels: int) -> Floats:
     ratio = np.divide(blocks, scale, out=np.zeros_like(blocks), where=scale != 0)
-    return np.clip(np.rint(ratio), -levels, levels) * scale, scale
+    return np.clip(np.rint(ratio), -levels, levels) * scale

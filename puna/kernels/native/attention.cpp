@@ -44,12 +44,33 @@ void Tape::rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, in
 void Tape::attend_items(const View& qkv, int64_t layer, int thread) {
     std::atomic<int64_t>& next = *next_items_[static_cast<size_t>(layer)];
     const auto count = static_cast<int64_t>(plan_.items.size());
-    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) attend_item(plan_.items[static_cast<size_t>(i)], qkv, layer, thread);
+    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) attend_item(i, qkv, layer, thread);
 }
 
 Partial Tape::partial(int64_t slot) const { return {peaks_.data() + slot, totals_.data() + slot, mixes_.data() + slot * shape_.head_dim}; }
 
-void Tape::attend_item(const AttentionItem& item, const View& qkv, int64_t layer, int thread) {
+// The keys that an item begins with.
+Keys Tape::first_keys(const AttentionItem& item, int64_t layer) const {
+    const AttentionTile& tile = plan_.tiles[static_cast<size_t>(item.tile)];
+    const int64_t span = tile.first_span + std::max<int64_t>(item.span, 0);
+    return span_keys(tile, item.kv_head, layer, span);
+}
+
+Keys Tape::span_keys(const AttentionTile& tile, int64_t kv_head, int64_t layer, int64_t span) const {
+    const HeadCache cache = cache_.head(layer, kv_head, batch_.block_tables + tile.sequence * batch_.max_blocks);
+    const int64_t first = span * kSpanTokens;
+    return {cache, first, std::min<int64_t>(kSpanTokens, batch_.kv_lengths[tile.sequence] - first)};
+}
+
+// What this thread will most likely attend to next: the threads take the items in turn.
+std::optional<Keys> Tape::keys_after(int64_t item, int64_t layer) const {
+    const int64_t next = item + pool_.threads();
+    if (next >= static_cast<int64_t>(plan_.items.size())) return std::nullopt;
+    return first_keys(plan_.items[static_cast<size_t>(next)], layer);
+}
+
+void Tape::attend_item(int64_t index, const View& qkv, int64_t layer, int thread) {
+    const AttentionItem& item = plan_.items[static_cast<size_t>(index)];
     const AttentionTile& tile = plan_.tiles[static_cast<size_t>(item.tile)];
     const int64_t head_dim = shape_.head_dim, group = shape_.heads / shape_.kv_heads, count = tile.rows * group;
     Queries queries;
@@ -65,15 +86,17 @@ void Tape::attend_item(const AttentionItem& item, const View& qkv, int64_t layer
     float* scratch = scratch_[static_cast<size_t>(thread)].data();
 
     const bool folds = item.span < 0;
+    const int64_t spans = folds ? tile.spans : 1, first_span = tile.first_span + (folds ? 0 : item.span);
     const Partial out = partial(tile.first_slot + (item.kv_head * tile.kept + (folds ? 0 : item.span)) * count);
-    const int64_t first_span = tile.first_span + (folds ? 0 : item.span);
-    isa_.attend(queries, cache, first_span * kSpanTokens, out, scratch);
-    if (!folds) return;
     float* aside = scratch + attend_scratch(head_dim);
-    const Partial next{aside, aside + kTileRows, aside + 2 * kTileRows};
-    for (int64_t span = 1; span < tile.spans; ++span) {
-        isa_.attend(queries, cache, (first_span + span) * kSpanTokens, next, scratch);
-        isa_.merge(out, next, count, head_dim);
+    const Partial more{aside, aside + kTileRows, aside + 2 * kTileRows};
+    const std::optional<Keys> after = keys_after(index, layer);
+    for (int64_t i = 0; i < spans; ++i) {
+        const bool last = i + 1 == spans;
+        const Keys following = last ? after.value_or(Keys{}) : span_keys(tile, item.kv_head, layer, first_span + i + 1);
+        const Keys* next = last && !after ? nullptr : &following;
+        isa_.attend(queries, cache, (first_span + i) * kSpanTokens, next, i == 0 ? out : more, scratch);
+        if (i > 0) isa_.merge(out, more, count, head_dim);
     }
 }
 

@@ -34,22 +34,32 @@ inline void store_value(const float* value, int64_t head_dim, int64_t slot, uint
 inline F8 widened(const float* p) { return load(p); }
 inline F8 widened(const uint16_t* p) { return load_half(p); }
 
-// kRows queries against one tile of 16 transposed keys, in f16 or already widened.
-template <int kRows, class Key>
-inline void score_tile(const float* q, int64_t head_dim, const Key* keys, float* scores) {
-    F8 low[kRows], high[kRows];
-    for (int r = 0; r < kRows; ++r) low[r] = high[r] = zero();
+// kRows queries against kTiles tiles of 16 transposed keys, in f16 or already widened.
+template <int kRows, int kTiles, class Key>
+inline void score_tiles(const float* q, int64_t head_dim, const Key* keys, float* scores) {
+    F8 total[kRows][2 * kTiles];
+    for (int r = 0; r < kRows; ++r)
+        for (int v = 0; v < 2 * kTiles; ++v) total[r][v] = zero();
     for (int64_t d = 0; d < head_dim; ++d) {
-        const F8 k0 = widened(keys + d * kTileTokens), k1 = widened(keys + d * kTileTokens + 8);
+        F8 key[2 * kTiles];
+        for (int v = 0; v < 2 * kTiles; ++v) key[v] = widened(keys + (v / 2 * head_dim + d) * kTileTokens + v % 2 * 8);
         for (int r = 0; r < kRows; ++r) {
             const F8 qd = splat(q[r * head_dim + d]);
-            low[r] = fma(qd, k0, low[r]);
-            high[r] = fma(qd, k1, high[r]);
+            for (int v = 0; v < 2 * kTiles; ++v) total[r][v] = fma(qd, key[v], total[r][v]);
         }
     }
-    for (int r = 0; r < kRows; ++r) {
-        store(scores + r * kSpanTokens, low[r]);
-        store(scores + r * kSpanTokens + 8, high[r]);
+    for (int r = 0; r < kRows; ++r)
+        for (int v = 0; v < 2 * kTiles; ++v) store(scores + r * kSpanTokens + 8 * v, total[r][v]);
+}
+
+// A block of 32 keys. Enough sums side by side hide how long one addition takes.
+template <int kRows, class Key>
+inline void score_block(const float* q, int64_t head_dim, const Key* keys, float* scores) {
+    if constexpr (4 * kRows <= kSums) {
+        score_tiles<kRows, 2>(q, head_dim, keys, scores);
+    } else {
+        score_tiles<kRows, 1>(q, head_dim, keys, scores);
+        score_tiles<kRows, 1>(q, head_dim, keys + kTileTokens * head_dim, scores + kTileTokens);
     }
 }
 
@@ -74,6 +84,8 @@ inline void mix_tile(const float* weights, const Value* values, int64_t count, i
 template <int kRows, class Value>
 inline void mix_rows(const float* weights, const Value* values, int64_t count, int64_t head_dim, float* mix) {
     int64_t d = 0;
+    if constexpr (4 * kRows <= kSums)
+        for (; d + 32 <= head_dim; d += 32) mix_tile<kRows, 4>(weights, values + d, count, head_dim, mix + d);
     for (; d + 16 <= head_dim; d += 16) mix_tile<kRows, 2>(weights, values + d, count, head_dim, mix + d);
     if (d < head_dim) mix_tile<kRows, 1>(weights, values + d, count, head_dim, mix + d);
 }
@@ -95,12 +107,10 @@ inline void widen(const uint16_t* in, int64_t count, float* out) {
     for (int64_t i = 0; i < count; i += 8) store(out + i, load_half(in + i));
 }
 
-// Asks for keys or values long before they are used: a head's part of a block is shorter than a
-// hardware prefetcher needs to find its pace. Values are asked for while their keys are scored.
-constexpr int64_t kAheadTokens = 4 * kTileTokens;
-
-inline void prefetch(const uint16_t* halfs, int64_t count) {
-    for (int64_t i = 0; i < count; i += 32) __builtin_prefetch(halfs + i);
+// Asks for one block of keys or of values long before it is used: it is shorter than a hardware prefetcher needs
+// to find its pace. Values are asked for while their keys are scored, the next keys while values are mixed.
+inline void prefetch_block(const uint16_t* halfs, int64_t head_dim) {
+    for (int64_t i = 0; i < kBlockTokens * head_dim; i += 32) __builtin_prefetch(halfs + i, 0, 2);
 }
 
 struct Span {
@@ -120,8 +130,8 @@ inline int64_t seen_keys(const Queries& in, int row, int64_t first_key) {
     return std::max<int64_t>(0, in.positions[in.batch_rows[row]] + 1 - first_key);
 }
 
-inline const uint16_t* key_tile(const HeadCache& cache, int64_t key, int64_t head_dim) {
-    return cache.keys + cache.table[key / kBlockTokens] * cache.block_halfs + key_offset(key % kBlockTokens, head_dim);
+inline const uint16_t* key_block(const HeadCache& cache, int64_t key) {
+    return cache.keys + cache.table[key / kBlockTokens] * cache.block_halfs;
 }
 
 inline const uint16_t* value_block(const HeadCache& cache, int64_t key) {
@@ -131,23 +141,22 @@ inline const uint16_t* value_block(const HeadCache& cache, int64_t key) {
 inline void score_span(const Queries& in, const HeadCache& cache, const Span& span) {
     const int queries = in.rows * in.heads;
     const int64_t head_dim = in.head_dim;
-    for (int64_t t = 0; t < span.count; t += kTileTokens) {
-        const uint16_t* keys = key_tile(cache, span.first_key + t, head_dim);
-        if (t + kAheadTokens < span.count) prefetch(key_tile(cache, span.first_key + t + kAheadTokens, head_dim), kTileTokens * head_dim);
-        if (t % kBlockTokens == 0) prefetch(value_block(cache, span.first_key + t), kBlockTokens * head_dim);
-        if (queries > kQueries) widen(keys, kTileTokens * head_dim, span.wide);
+    for (int64_t t = 0; t < span.count; t += kBlockTokens) {
+        const uint16_t* keys = key_block(cache, span.first_key + t);
+        prefetch_block(value_block(cache, span.first_key + t), head_dim);
+        if (queries > kQueries) widen(keys, kBlockTokens * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* q = span.q + first * head_dim;
             float* scores = span.scores + first * kSpanTokens + t;
-            if (queries > kQueries) score_tile<rows>(q, head_dim, span.wide, scores);
-            else score_tile<rows>(q, head_dim, keys, scores);
+            if (queries > kQueries) score_block<rows>(q, head_dim, span.wide, scores);
+            else score_block<rows>(q, head_dim, keys, scores);
         });
     }
 }
 
 // Scores of one query -> weights exp(score - peak), unseen keys 0.
 inline void soften(float* scores, int64_t seen, int64_t count, float* peak, float* total) {
-    const int64_t padded = (count + kTileTokens - 1) / kTileTokens * kTileTokens;
+    const int64_t padded = (count + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
     std::fill(scores + seen, scores + padded, kUnseen);
     F8 top = splat(kUnseen);
     for (int64_t i = 0; i < padded; i += 8) top = max(top, load(scores + i));
@@ -176,13 +185,14 @@ inline void soften_span(const Queries& in, const Span& span, const Partial& out)
     }
 }
 
-inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span, float* mix) {
+inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span, const Keys* next, float* mix) {
     const int queries = in.rows * in.heads;
     const int64_t head_dim = in.head_dim;
     std::memset(mix, 0, sizeof(float) * static_cast<size_t>(queries * head_dim));
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
         const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
         const uint16_t* values = value_block(cache, span.first_key + t);
+        if (next && t < next->count) prefetch_block(key_block(next->cache, next->first + t), head_dim);
         if (queries > kQueries) widen(values, count * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* weights = span.scores + first * kSpanTokens + t;
@@ -192,7 +202,7 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
     }
 }
 
-inline void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const Partial& out, float* scratch) {
+inline void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch) {
     int64_t seen_by_any = 0;
     for (int row = 0; row < queries.rows; ++row) seen_by_any = std::max(seen_by_any, seen_keys(queries, row, first_key));
     Span span;
@@ -204,7 +214,7 @@ inline void attend(const Queries& queries, const HeadCache& cache, int64_t first
     gather_queries(queries, span.q);
     score_span(queries, cache, span);
     soften_span(queries, span, out);
-    mix_span(queries, cache, span, out.mix);
+    mix_span(queries, cache, span, next, out.mix);
 }
 
 inline float exp_one(float x) {

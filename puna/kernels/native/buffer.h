@@ -1,5 +1,6 @@
 // The memory between two operations of a tape, and the handle by which the network names it.
 #pragma once
+#include <limits>
 #include <map>
 #include <memory>
 #include <vector>
@@ -15,18 +16,15 @@ struct Storage {
 
     int64_t rows, width;
     Pages<float> x;
-    Pages<int8_t> q8, rest_q8;
+    Pages<Rounded8> q8;
+    Pages<int8_t> rest_q8;
     Pages<int16_t> q16;
-    Pages<float> d8, rest_d8, sum32, sum16, d16;
+    Pages<float> d16;
 
     void make_q8() {
         if (q8.data()) return;
-        q8 = Pages<int8_t>(size(width));
+        q8 = Pages<Rounded8>(size(width / kPanelValues));
         rest_q8 = Pages<int8_t>(size(width));
-        rest_d8 = Pages<float>(size(width / kPanelValues));
-        d8 = Pages<float>(size(width / kPanelValues));
-        sum32 = Pages<float>(size(width / kPanelValues));
-        sum16 = Pages<float>(size(width / kPanelValues * 2));
     }
     void make_q16() {
         if (q16.data()) return;
@@ -35,8 +33,8 @@ struct Storage {
     }
 
     Integers8 integers8(int64_t row) const {
-        const int64_t panels = width / kPanelValues, at = row * panels;
-        return {q8.data() + row * width, rest_q8.data() + row * width, d8.data() + at, rest_d8.data() + at, sum32.data() + at, sum16.data() + 2 * at};
+        const int64_t panels = width / kPanelValues;
+        return {q8.data() + row * panels, rest_q8.data() + row * width};
     }
 
     // The floats from `row` on, the integers from `integer_row` on.
@@ -46,12 +44,8 @@ struct Storage {
         a.width = width;
         a.x = x.data() + row * width;
         if (q8.data()) {
-            a.q8 = q8.data() + integer_row * width;
-            a.d8 = d8.data() + integer_row * panels;
+            a.q8 = q8.data() + integer_row * panels;
             a.rest_q8 = rest_q8.data() + integer_row * width;
-            a.rest_d8 = rest_d8.data() + integer_row * panels;
-            a.sum32 = sum32.data() + integer_row * panels;
-            a.sum16 = sum16.data() + integer_row * 2 * panels;
         }
         if (q16.data()) {
             a.q16 = q16.data() + integer_row * width;
@@ -110,6 +104,7 @@ public:
 
     const View view;
     bool has_q8 = false, has_q16 = false;  // recorded already, for the next matrix that asks
+    std::shared_ptr<float> outlier = std::make_shared<float>(std::numeric_limits<float>::infinity());  // see outlier_of
 
 private:
     std::shared_ptr<Arena> arena_;

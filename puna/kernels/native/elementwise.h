@@ -62,37 +62,38 @@ inline int sum_of(const int8_t* q, int count) {
     return total;
 }
 
-inline float root_mean_square(const float* d, int64_t count) {
+inline float root_mean_square(const Rounded8* q, int64_t count) {
     float squares = 0.0f;
-    for (int64_t k = 0; k < count; ++k) squares += d[k] * d[k];
+    for (int64_t k = 0; k < count; ++k) squares += q[k].d * q[k].d;
     return std::sqrt(squares / static_cast<float>(count));
 }
 
-// What d q leaves of x, as a second block of integers. Returns its scale.
-inline float quantise_rest(const float* x, float d, const int8_t* q, int8_t* rest_q) {
-    float rest[kPanelValues];
-    for (int i = 0; i < kPanelValues; i += 8) store(rest + i, sub(load(x + i), mul(splat(d), load_i8(q + i))));
-    return quantise_block(rest, 127.0f, rest_q);
+// What d q leaves of x, in units of d / 256.
+inline void quantise_rest(const float* x, const Rounded8& block, int8_t* rest_q) {
+    const F8 unit = splat(block.d / kRestUnits);
+    for (int i = 0; i < kPanelValues; i += 8) {
+        const F8 rest = sub(load(x + i), mul(splat(block.d), load_i8(block.q + i)));
+        store_rounded(rest_q + i, min(max(div(rest, unit), splat(-127.0f)), splat(127.0f)));
+    }
 }
 
-inline void quantise8(const float* x, int64_t width, const Integers8& out) {
+inline float sum_of(const Rounded8& block, const int8_t* rest_q, int first) {
+    const auto whole = static_cast<float>(sum_of(block.q + first, 16));
+    return block.d * (block.has_rest ? whole + static_cast<float>(sum_of(rest_q + first, 16)) / kRestUnits : whole);
+}
+
+inline void quantise8(const float* x, int64_t width, float outlier, const Integers8& out) {
     const int64_t blocks = width / kPanelValues;
-    for (int64_t k = 0; k < blocks; ++k) out.d[k] = quantise_block(x + k * kPanelValues, 127.0f, out.q + k * kPanelValues);
-    const float bound = kOutlier * root_mean_square(out.d, blocks);
+    for (int64_t k = 0; k < blocks; ++k) out.q[k].d = quantise_block(x + k * kPanelValues, 127.0f, out.q[k].q);
+    const float bound = outlier * root_mean_square(out.q, blocks);
     for (int64_t k = 0; k < blocks; ++k) {
-        const int8_t* q = out.q + k * kPanelValues;
-        const float d = out.d[k];
-        float low = d * static_cast<float>(sum_of(q, 16)), high = d * static_cast<float>(sum_of(q + 16, 16));
-        out.rest_d[k] = 0.0f;
-        if (d > 0.0f && d >= bound) {
-            int8_t* rest_q = out.rest_q + k * kPanelValues;
-            const float rest_d = out.rest_d[k] = quantise_rest(x + k * kPanelValues, d, q, rest_q);
-            low += rest_d * static_cast<float>(sum_of(rest_q, 16));
-            high += rest_d * static_cast<float>(sum_of(rest_q + 16, 16));
-        }
-        out.sum16[2 * k] = low;
-        out.sum16[2 * k + 1] = high;
-        out.sum32[k] = low + high;
+        Rounded8& block = out.q[k];
+        int8_t* rest_q = out.rest_q + k * kPanelValues;
+        block.has_rest = block.d > 0.0f && block.d >= bound;
+        if (block.has_rest) quantise_rest(x + k * kPanelValues, block, rest_q);
+        block.low_sum = sum_of(block, rest_q, 0);
+        block.high_sum = sum_of(block, rest_q, 16);
+        block.sum = block.low_sum + block.high_sum;
     }
 }
 

@@ -10,30 +10,37 @@
 
 namespace puna {
 
+// Thirty-two activations as integers: x = d * q, or d * (q + rest_q / 256) where the block has a rest.
+struct Rounded8 {
+    int8_t q[kPanelValues];
+    float d;
+    float sum, low_sum, high_sum;  // of the x that the integers stand for: all 32, the first and the last 16
+    int32_t has_rest;
+};
+
 // Rows of activations in the forms that the matrices ask for. Strides are by row.
 struct Activations {
     int64_t width;
-    const float* x;        // (rows, width)
-    const int8_t* q8;      // (rows, width): x = d8 * q8 + rest_d8 * rest_q8
-    const float* d8;       // (rows, width / 32)
-    const int8_t* rest_q8; // (rows, width): what q8 leaves of x, in the blocks where that counts
-    const float* rest_d8;  // (rows, width / 32): 0 where q8 alone stands for x
-    const float* sum32;    // (rows, width / 32): sum of the 32 x that the integers stand for
-    const float* sum16;    // (rows, width / 16)
-    const int16_t* q16;    // (rows, width): x = d16 * q16
-    const float* d16;      // (rows, width / 32)
+    const float* x;          // (rows, width)
+    const Rounded8* q8;      // (rows, width / 32)
+    const int8_t* rest_q8;   // (rows, width): unset where a block has no rest
+    const int16_t* q16;      // (rows, width): x = d16 * q16
+    const float* d16;        // (rows, width / 32)
 };
 
 // One row of 8-bit activations, to be written; see Activations.
 struct Integers8 {
-    int8_t *q, *rest_q;
-    float *d, *rest_d, *sum32, *sum16;
+    Rounded8* q;
+    int8_t* rest_q;
 };
 
 // Blocks of activations whose scale is at least this many times the root mean square of the row's scales get
 // 16 bits in two parts. A block's rounding error is as large as its scale: a fifth to two fifths of the blocks of
-// a real model make nearly all of a row's error.
-constexpr float kOutlier = 0.6f;
+// a real model make nearly all of a row's error. Models of K-quants are wide, and their sums over thousands of
+// columns even the errors out: there only what truly stands out pays for a second multiplication.
+constexpr float outlier_of(Type type) { return layout_of(type).block_values == kSuperValues ? 2.0f : 0.6f; }
+
+constexpr int kRestUnits = 256;  // a rest counts in d / 256: an integer and its rest are one of 16 bits
 
 // Where a product goes: y[row * stride + column], plus the residual at the same place unless null.
 struct Product {
@@ -54,6 +61,12 @@ struct HeadCache {
     const uint16_t* values;    // of block 0
     int64_t block_halfs;
     const int32_t* table;      // the sequence's blocks
+};
+
+// Keys [first, first + kSpanTokens) of a head, as far as its sequence goes.
+struct Keys {
+    HeadCache cache;
+    int64_t first, count;
 };
 
 // Queries of one tile: `rows` rows of the batch times `heads` heads that share a KV head.
@@ -82,7 +95,7 @@ struct Isa {
     const char* name;
     Gemm gemm[kTypes];
     void (*open_row)(Type type, const uint8_t* packed, int64_t columns, int64_t row, float* out);
-    void (*quantise8)(const float* x, int64_t width, const Integers8& out);
+    void (*quantise8)(const float* x, int64_t width, float outlier, const Integers8& out);
     void (*quantise16)(const float* x, int64_t width, int16_t* q, float* d);
     void (*rms_norm)(const float* x, const float* weight, float eps, int64_t width, float* y);
     void (*silu_multiply)(float* gate, const float* up, int64_t width);
@@ -90,8 +103,9 @@ struct Isa {
     void (*store_key)(const float* key, int64_t head_dim, int64_t slot, uint16_t* block);
     void (*store_value)(const float* value, int64_t head_dim, int64_t slot, uint16_t* block);
     // Keys [first_key, first_key + kSpanTokens), as far as each row may see. At least one row sees at
-    // least one of them. `scratch` holds attend_scratch() floats.
-    void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const Partial& out, float* scratch);
+    // least one of them. `scratch` holds attend_scratch() floats. `next` are the keys that this thread will want
+    // after these, or null: they are asked of the memory meanwhile.
+    void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch);
     // Folds the next span's partial result of `count` queries into the first.
     void (*merge)(const Partial& into, const Partial& next, int64_t count, int64_t head_dim);
     void (*finish)(const Partial& partial, int64_t head_dim, float* out);

@@ -1,31 +1,47 @@
 // Weights times activations, one packed group of eight rows at a time.
 #pragma once
 #include <algorithm>
+#include <cstring>
 
 #include "isa.h"
 #include "panels.h"
+
+// A tile's loops over its rows are unrolled, so that its sums stay in registers.
+#define PUNA_UNROLL _Pragma("GCC unroll 8")
+#define PUNA_INLINE inline __attribute__((always_inline))
 
 namespace puna::PUNA_SIMD {
 
 // A tile's activations must stay in the second-level cache while the groups stream past them.
 constexpr int64_t kCachedActivationBytes = 256 * 1024;
 
-// Adds the products of one panel with 32 integers that stand for scale * a.
+// Adds the products of one panel with 32 activations.
 template <class Format>
-inline F8 add_panel(const Panel& p, const int8_t* a, float scale, F8 total) {
-    const F8 da = splat(scale);
+PUNA_INLINE F8 add_panel(const Panel& p, const Rounded8& a, const int8_t* rest_q, F8 total) {
     if constexpr (Format::kHalves) {
-        total = fma(to_float(dot<Format::kMax, 4>(p.v, a)), mul(p.scale[0], da), total);
-        return fma(to_float(dot<Format::kMax, 4>(p.v + 4, a + 16)), mul(p.scale[1], da), total);
+        I8 low = dot<Format::kMax, 4>(p.v, a.q), high = dot<Format::kMax, 4>(p.v + 4, a.q + 16);
+        F8 d = splat(a.d);
+        if (a.has_rest) {
+            low = add_ints(times_256(low), dot<Format::kMax, 4>(p.v, rest_q));
+            high = add_ints(times_256(high), dot<Format::kMax, 4>(p.v + 4, rest_q + 16));
+            d = mul(d, splat(1.0f / kRestUnits));
+        }
+        return fma(to_float(high), mul(p.scale[1], d), fma(to_float(low), mul(p.scale[0], d), total));
     } else {
-        return fma(to_float(dot<Format::kMax, 8>(p.v, a)), mul(p.scale[0], da), total);
+        I8 all = dot<Format::kMax, 8>(p.v, a.q);
+        F8 d = splat(a.d);
+        if (a.has_rest) {
+            all = add_ints(times_256(all), dot<Format::kMax, 8>(p.v, rest_q));
+            d = mul(d, splat(1.0f / kRestUnits));
+        }
+        return fma(to_float(all), mul(p.scale[0], d), total);
     }
 }
 
 template <class Format>
-inline F8 add_bias(const Panel& p, const float* sum32, const float* sum16, F8 total) {
-    if constexpr (Format::kHalves) return fma(p.bias[1], splat(sum16[1]), fma(p.bias[0], splat(sum16[0]), total));
-    else return fma(p.bias[0], splat(*sum32), total);
+PUNA_INLINE F8 add_bias(const Panel& p, const Rounded8& a, F8 total) {
+    if constexpr (Format::kHalves) return fma(p.bias[1], splat(a.high_sum), fma(p.bias[0], splat(a.low_sum), total));
+    else return fma(p.bias[0], splat(a.sum), total);
 }
 
 // How far ahead of the multiplications the weights are asked for: a single row streams them from memory.
@@ -36,21 +52,31 @@ inline void fetch_ahead(const char* panel, int64_t bytes) {
 }
 
 template <class Format, int kRows>
-inline void dot_group(const typename Format::Packed* blocks, const Activations& x, int64_t first_row, F8 (&total)[kRows]) {
+inline void dot_group(const typename Format::Packed* blocks, const Activations& x, int64_t first_row, F8 (&out)[kRows]) {
     const int64_t panels = x.width / kPanelValues;
-    for (int y = 0; y < kRows; ++y) total[y] = zero();
+    const Rounded8* rows[kRows];
+    F8 total[kRows];
+    for (int y = 0; y < kRows; ++y) {
+        rows[y] = x.q8 + (first_row + y) * panels;
+        total[y] = zero();
+    }
+    const int8_t* rest_q = x.rest_q8 + first_row * x.width;
     constexpr int64_t panel_bytes = static_cast<int64_t>(sizeof(typename Format::Packed)) / Format::kPanels;
-    for (int64_t k = 0; k < panels; ++k) {
-        if constexpr (kRows == 1) fetch_ahead(reinterpret_cast<const char*>(blocks) + k * panel_bytes, panel_bytes);
-        Panel p;
-        Format::open(blocks[k / Format::kPanels], static_cast<int>(k % Format::kPanels), p);
-        for (int y = 0; y < kRows; ++y) {
-            const int64_t at = (first_row + y) * panels + k;
-            total[y] = add_panel<Format>(p, x.q8 + at * kPanelValues, x.d8[at], total[y]);
-            total[y] = add_bias<Format>(p, x.sum32 + at, x.sum16 + 2 * at, total[y]);
-            if (__builtin_expect(x.rest_d8[at] != 0.0f, 0)) total[y] = add_panel<Format>(p, x.rest_q8 + at * kPanelValues, x.rest_d8[at], total[y]);
+    for (int64_t k = 0; k < panels; ++blocks) {
+        const typename Format::Scales scales(*blocks);
+        for (int panel = 0; panel < Format::kPanels; ++panel, ++k) {
+            if constexpr (kRows == 1) fetch_ahead(reinterpret_cast<const char*>(blocks) + panel * panel_bytes, panel_bytes);
+            Panel p;
+            Format::open(*blocks, panel, p);
+            scales.open(*blocks, panel, p);
+            PUNA_UNROLL
+            for (int y = 0; y < kRows; ++y) {
+                const Rounded8& a = rows[y][k];
+                total[y] = add_bias<Format>(p, a, add_panel<Format>(p, a, rest_q + (y * panels + k) * kPanelValues, total[y]));
+            }
         }
     }
+    for (int y = 0; y < kRows; ++y) out[y] = total[y];
 }
 
 // The formats above, as a class that dot_tile can be asked for.
@@ -67,20 +93,36 @@ struct Blocks {
 
 struct Q8_0 {
     static int64_t group_bytes(int64_t columns) { return columns / kPanelValues * static_cast<int64_t>(sizeof(PackedQ8_0)); }
+    // The widened weights of a quarter or half a panel stay in registers for all rows.
     template <int kRows>
-    static void dot_tile(const uint8_t* group, const Activations& x, int64_t row, F8 (&total)[kRows]) {
+    static void dot_tile(const uint8_t* group, const Activations& x, int64_t row, F8 (&out)[kRows]) {
         const PackedQ8_0* blocks = reinterpret_cast<const PackedQ8_0*>(group);
         const int64_t panels = x.width / kPanelValues;
-        for (int y = 0; y < kRows; ++y) total[y] = zero();
+        const int16_t* a[kRows];
+        F8 total[kRows];
+        for (int y = 0; y < kRows; ++y) {
+            a[y] = x.q16 + (row + y) * x.width;
+            total[y] = zero();
+        }
+        const float* d = x.d16 + row * panels;
         for (int64_t k = 0; k < panels; ++k) {
             if constexpr (kRows == 1) fetch_ahead(reinterpret_cast<const char*>(blocks + k), sizeof(PackedQ8_0));
-            const F8 scale = load_half(blocks[k].d);
-            for (int y = 0; y < kRows; ++y) {
-                const int16_t* a = x.q16 + (row + y) * x.width + k * kPanelValues;
-                const F8 da = splat(x.d16[(row + y) * panels + k]);
-                total[y] = fma(to_float(dot_pairs(blocks[k].q, a)), mul(scale, da), total[y]);
+            I8 sums[kRows];
+            PUNA_UNROLL
+            for (int part = 0; part < kPanelValues / 2; part += kColumns) {
+                W16 w[kColumns];
+                for (int j = 0; j < kColumns; ++j) w[j] = widened_bytes(blocks[k].q + 16 * (part + j));
+            PUNA_UNROLL
+                for (int y = 0; y < kRows; ++y) {
+                    const I8 some = dot_pairs<kColumns>(w, a[y] + k * kPanelValues + 2 * part);
+                    sums[y] = part == 0 ? some : add_ints(sums[y], some);
+                }
             }
+            const F8 scale = load_half(blocks[k].d);
+            PUNA_UNROLL
+            for (int y = 0; y < kRows; ++y) total[y] = fma(to_float(sums[y]), mul(scale, splat(d[y * panels + k])), total[y]);
         }
+        for (int y = 0; y < kRows; ++y) out[y] = total[y];
     }
 };
 
@@ -171,7 +213,9 @@ inline void open_block_row(const uint8_t* packed, int64_t columns, int64_t row, 
     const auto* blocks = reinterpret_cast<const typename Format::Packed*>(packed + group * Blocks<Format>::group_bytes(columns));
     for (int64_t k = 0; k < columns / kPanelValues; ++k) {
         Panel p;
-        Format::open(blocks[k / Format::kPanels], static_cast<int>(k % Format::kPanels), p);
+        const typename Format::Packed& block = blocks[k / Format::kPanels];
+        Format::open(block, static_cast<int>(k % Format::kPanels), p);
+        typename Format::Scales(block).open(block, static_cast<int>(k % Format::kPanels), p);
         for (int j = 0; j < 8; ++j) {
             const int half = Format::kHalves ? j / 4 : 0;
             uint8_t v[32];

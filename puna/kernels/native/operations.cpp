@@ -69,9 +69,11 @@ Handle Tape::output_rows(const Handle& x) {
     return y;
 }
 
-// Makes sure that the integers that a matrix of this type multiplies with are there, once per activation.
+// Makes sure that the integers that a matrix of this type multiplies with are there, once per activation and as
+// fine as the most demanding of its matrices wants them.
 void Tape::ask_integers(const Handle& x, Type type) {
     if (type == Type::F32 || type == Type::F16 || type == Type::BF16) return;
+    if (type != Type::Q8_0) *x->outlier = std::min(*x->outlier, outlier_of(type));
     bool& has = type == Type::Q8_0 ? x->has_q16 : x->has_q8;
     if (has) return;
     has = true;
@@ -86,7 +88,9 @@ void Tape::ask_integers(const Handle& x, Type type) {
         return;
     }
     s->make_q8();
-    add_by_rows(view, view, [this, s, width](int64_t in, int64_t row) { isa_.quantise8(s->x.data() + in * width, width, s->integers8(row)); });
+    add_by_rows(view, view, [this, s, width, outlier = x->outlier](int64_t in, int64_t row) {
+        isa_.quantise8(s->x.data() + in * width, width, *outlier, s->integers8(row));
+    });
 }
 
 // Matrices side by side; their groups are shared out as if they were one matrix.

@@ -43,6 +43,7 @@ inline void open_pairs_of_bits(const uint8_t* q, B32* v) {
 }
 
 // Of a type: its packed block, the largest v, the panels in a block, and whether scales change every 16 columns.
+// Its `Scales` hold what the panels of a block have in common.
 template <class PackedBlock, int kLargest, int kPanelCount, bool kBy16>
 struct Facts {
     using Packed = PackedBlock;
@@ -51,55 +52,74 @@ struct Facts {
 };
 
 struct Q4_0 : Facts<PackedQ4_0, 15, 1, false> {
-    static void open(const Packed& block, int, Panel& p) {
-        open_nibbles(block.q, p.v);
-        p.scale[0] = load_half(block.d);
-        p.bias[0] = mul(p.scale[0], splat(-8.0f));
-    }
+    static void open(const Packed& block, int, Panel& p) { open_nibbles(block.q, p.v); }
+    struct Scales {
+        explicit Scales(const Packed&) {}
+        void open(const Packed& block, int, Panel& p) const {
+            p.scale[0] = load_half(block.d);
+            p.bias[0] = mul(p.scale[0], splat(-8.0f));
+        }
+    };
 };
 
 struct Q4_1 : Facts<PackedQ4_1, 15, 1, false> {
-    static void open(const Packed& block, int, Panel& p) {
-        open_nibbles(block.q, p.v);
-        p.scale[0] = load_half(block.d);
-        p.bias[0] = load_half(block.m);
-    }
+    static void open(const Packed& block, int, Panel& p) { open_nibbles(block.q, p.v); }
+    struct Scales {
+        explicit Scales(const Packed&) {}
+        void open(const Packed& block, int, Panel& p) const {
+            p.scale[0] = load_half(block.d);
+            p.bias[0] = load_half(block.m);
+        }
+    };
 };
 
 struct Q5_0 : Facts<PackedQ5_0, 31, 1, false> {
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         open_fifth_bits(block.h, p.v);
-        p.scale[0] = load_half(block.d);
-        p.bias[0] = mul(p.scale[0], splat(-16.0f));
     }
+    struct Scales {
+        explicit Scales(const Packed&) {}
+        void open(const Packed& block, int, Panel& p) const {
+            p.scale[0] = load_half(block.d);
+            p.bias[0] = mul(p.scale[0], splat(-16.0f));
+        }
+    };
 };
 
 struct Q5_1 : Facts<PackedQ5_1, 31, 1, false> {
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         open_fifth_bits(block.h, p.v);
-        p.scale[0] = load_half(block.d);
-        p.bias[0] = load_half(block.m);
     }
+    struct Scales {
+        explicit Scales(const Packed&) {}
+        void open(const Packed& block, int, Panel& p) const {
+            p.scale[0] = load_half(block.d);
+            p.bias[0] = load_half(block.m);
+        }
+    };
 };
 
 inline F8 negative(F8 a) { return sub(zero(), a); }
 
 struct Q2_K : Facts<PackedQ2_K, 3, 8, true> {
-    static void open(const Packed& block, int panel, Panel& p) {
-        open_pairs_of_bits(block.q[panel], p.v);
-        const F8 d = load_half(block.d), dmin = negative(load_half(block.dmin));
-        for (int half = 0; half < 2; ++half) {
-            uint8_t scale[8], low[8];
-            for (int r = 0; r < 8; ++r) {
-                scale[r] = block.scale_min[2 * panel + half][r] & 15;
-                low[r] = block.scale_min[2 * panel + half][r] >> 4;
+    static void open(const Packed& block, int panel, Panel& p) { open_pairs_of_bits(block.q[panel], p.v); }
+    struct Scales {
+        explicit Scales(const Packed& block) : d(load_half(block.d)), dmin(negative(load_half(block.dmin))) {}
+        void open(const Packed& block, int panel, Panel& p) const {
+            for (int half = 0; half < 2; ++half) {
+                uint8_t scale[8], low[8];
+                for (int r = 0; r < 8; ++r) {
+                    scale[r] = block.scale_min[2 * panel + half][r] & 15;
+                    low[r] = block.scale_min[2 * panel + half][r] >> 4;
+                }
+                p.scale[half] = mul(d, load_u8(scale));
+                p.bias[half] = mul(dmin, load_u8(low));
             }
-            p.scale[half] = mul(d, load_u8(scale));
-            p.bias[half] = mul(dmin, load_u8(low));
         }
-    }
+        F8 d, dmin;
+    };
 };
 
 struct Q3_K : Facts<PackedQ3_K, 7, 8, true> {
@@ -114,29 +134,46 @@ struct Q3_K : Facts<PackedQ3_K, 7, 8, true> {
         p.v[5] = either(p.v[5], shifted_right<3, 4>(h));
         p.v[6] = either(p.v[6], shifted_right<4, 4>(h));
         p.v[7] = either(p.v[7], shifted_right<5, 4>(h));
-        const F8 d = load_half(block.d);
-        for (int half = 0; half < 2; ++half) {
-            p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
-            p.bias[half] = mul(p.scale[half], splat(-4.0f));
-        }
     }
+    struct Scales {
+        explicit Scales(const Packed& block) : d(load_half(block.d)) {}
+        void open(const Packed& block, int panel, Panel& p) const {
+            for (int half = 0; half < 2; ++half) {
+                p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
+                p.bias[half] = mul(p.scale[half], splat(-4.0f));
+            }
+        }
+        F8 d;
+    };
 };
 
 struct Q4_K : Facts<PackedQ4_K, 15, 8, false> {
     static void open(const Packed& block, int panel, Panel& p) {
         open_nibbles(block.q[panel], p.v);
-        p.scale[0] = mul(load_half(block.d), load_u8(block.scale[panel]));
-        p.bias[0] = negative(mul(load_half(block.dmin), load_u8(block.min[panel])));
     }
+    struct Scales {
+        explicit Scales(const Packed& block) : d(load_half(block.d)), dmin(negative(load_half(block.dmin))) {}
+        void open(const Packed& block, int panel, Panel& p) const {
+            p.scale[0] = mul(d, load_u8(block.scale[panel]));
+            p.bias[0] = mul(dmin, load_u8(block.min[panel]));
+        }
+        F8 d, dmin;
+    };
 };
 
 struct Q5_K : Facts<PackedQ5_K, 31, 8, false> {
     static void open(const Packed& block, int panel, Panel& p) {
         open_nibbles(block.q[panel], p.v);
         open_fifth_bits(block.h[panel], p.v);
-        p.scale[0] = mul(load_half(block.d), load_u8(block.scale[panel]));
-        p.bias[0] = negative(mul(load_half(block.dmin), load_u8(block.min[panel])));
     }
+    struct Scales {
+        explicit Scales(const Packed& block) : d(load_half(block.d)), dmin(negative(load_half(block.dmin))) {}
+        void open(const Packed& block, int panel, Panel& p) const {
+            p.scale[0] = mul(d, load_u8(block.scale[panel]));
+            p.bias[0] = mul(dmin, load_u8(block.min[panel]));
+        }
+        F8 d, dmin;
+    };
 };
 
 struct Q6_K : Facts<PackedQ6_K, 63, 8, true> {
@@ -150,12 +187,17 @@ struct Q6_K : Facts<PackedQ6_K, 63, 8, true> {
             v[2] = either(v[2], masked<48>(h));
             v[3] = either(v[3], shifted_right<2, 48>(h));
         }
-        const F8 d = load_half(block.d);
-        for (int half = 0; half < 2; ++half) {
-            p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
-            p.bias[half] = mul(p.scale[half], splat(-32.0f));
-        }
     }
+    struct Scales {
+        explicit Scales(const Packed& block) : d(load_half(block.d)) {}
+        void open(const Packed& block, int panel, Panel& p) const {
+            for (int half = 0; half < 2; ++half) {
+                p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
+                p.bias[half] = mul(p.scale[half], splat(-32.0f));
+            }
+        }
+        F8 d;
+    };
 };
 
 }  // namespace puna::PUNA_SIMD

@@ -61,6 +61,12 @@ template <int kShift, int kMask> inline B32 shifted_right(B32 a) { return masked
 template <int kShift, int kMask> inline B32 shifted_left(B32 a) { return masked<kMask>(_mm256_slli_epi16(a, kShift)); }
 inline B32 either(B32 a, B32 b) { return _mm256_or_si256(a, b); }
 
+// 16 bytes as 16-bit integers: pairs of columns of eight rows.
+using W16 = __m256i;
+inline W16 widened_bytes(const int8_t* p) { return _mm256_cvtepi8_epi16(load_16_bytes(p)); }
+
+inline I8 add_ints(I8 a, I8 b) { return _mm256_add_epi32(a, b); }
+inline I8 times_256(I8 a) { return _mm256_slli_epi32(a, 8); }
 inline F8 to_float(I8 a) { return _mm256_cvtepi32_ps(a); }
 template <class T> inline I8 broadcast_dword(const T* a) {
     int32_t dword;
@@ -80,16 +86,18 @@ inline I8 dot(const B32* w, const int8_t* a) {
     return _mm256_add_epi32(even, odd);
 }
 
-inline I8 dot_pairs(const int8_t* w, const int16_t* a) {
+template <int kVectors>
+inline I8 dot_pairs(const W16* w, const int16_t* a) {
     I8 even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
-    for (int j = 0; j < 16; j += 2) {
-        even = _mm256_dpwssd_epi32(even, _mm256_cvtepi8_epi16(load_16_bytes(w + 16 * j)), broadcast_dword(a + 2 * j));
-        odd = _mm256_dpwssd_epi32(odd, _mm256_cvtepi8_epi16(load_16_bytes(w + 16 * j + 16)), broadcast_dword(a + 2 * j + 2));
+    for (int j = 0; j < kVectors; j += 2) {
+        even = _mm256_dpwssd_epi32(even, w[j], broadcast_dword(a + 2 * j));
+        odd = _mm256_dpwssd_epi32(odd, w[j + 1], broadcast_dword(a + 2 * j + 2));
     }
     return _mm256_add_epi32(even, odd);
 }
 
 constexpr int kColumns = 8;  // 32 registers: 8 weight vectors, 8 accumulators and room for the sums
+constexpr int kSums = 16;    // sums of eight lanes that attention keeps side by side in registers
 
 #else
 
@@ -115,18 +123,18 @@ inline I8 dot(const B32* w, const int8_t* a) {
     return total;
 }
 
-inline I8 dot_pairs(const int8_t* w, const int16_t* a) {
+template <int kVectors>
+inline I8 dot_pairs(const W16* w, const int16_t* a) {
     I8 even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
-    for (int j = 0; j < 16; j += 2) {
-        const __m256i w0 = _mm256_cvtepi8_epi16(load_16_bytes(w + 16 * j));
-        const __m256i w1 = _mm256_cvtepi8_epi16(load_16_bytes(w + 16 * j + 16));
-        even = _mm256_add_epi32(even, _mm256_madd_epi16(w0, broadcast_dword(a + 2 * j)));
-        odd = _mm256_add_epi32(odd, _mm256_madd_epi16(w1, broadcast_dword(a + 2 * j + 2)));
+    for (int j = 0; j < kVectors; j += 2) {
+        even = _mm256_add_epi32(even, _mm256_madd_epi16(w[j], broadcast_dword(a + 2 * j)));
+        odd = _mm256_add_epi32(odd, _mm256_madd_epi16(w[j + 1], broadcast_dword(a + 2 * j + 2)));
     }
     return _mm256_add_epi32(even, odd);
 }
 
 constexpr int kColumns = 4;  // 16 registers: more columns would spill the weight vectors
+constexpr int kSums = 8;     // sums of eight lanes that attention keeps side by side in registers
 
 #endif
 

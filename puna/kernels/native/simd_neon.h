@@ -141,12 +141,22 @@ inline int16x8_t broadcast_pair(const int16_t* a) {
     return vreinterpretq_s16_s32(vdupq_n_s32(pair));
 }
 
+inline I8 times_256(I8 a) { return {vshlq_n_s32(a.low, 8), vshlq_n_s32(a.high, 8)}; }
+inline I8 add_ints(I8 a, I8 b) { return {vaddq_s32(a.low, b.low), vaddq_s32(a.high, b.high)}; }
+
+// 16 bytes as 16-bit integers: pairs of columns of eight rows.
+struct W16 { int16x8_t low, high; };
+inline W16 widened_bytes(const int8_t* p) {
+    const int8x16_t bytes = vld1q_s8(p);
+    return {vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes)};
+}
+
 // Rows lie in pairs of columns, and stay so until the last addition.
-inline I8 dot_pairs(const int8_t* w, const int16_t* a) {
+template <int kVectors>
+inline I8 dot_pairs(const W16* w, const int16_t* a) {
     int32x4_t rows01 = vdupq_n_s32(0), rows23 = rows01, rows45 = rows01, rows67 = rows01;
-    for (int j = 0; j < 16; ++j) {
-        const int8x16_t bytes = vld1q_s8(w + 16 * j);
-        const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes), pair = broadcast_pair(a + 2 * j);
+    for (int j = 0; j < kVectors; ++j) {
+        const int16x8_t low = w[j].low, high = w[j].high, pair = broadcast_pair(a + 2 * j);
         rows01 = vmlal_s16(rows01, vget_low_s16(low), vget_low_s16(pair));
         rows23 = vmlal_high_s16(rows23, low, pair);
         rows45 = vmlal_s16(rows45, vget_low_s16(high), vget_low_s16(pair));
@@ -161,5 +171,6 @@ inline void store_rounded(int16_t* q, F8 x) { vst1q_s16(q, rounded(x)); }
 inline void store_rounded(int8_t* q, F8 x) { vst1_s8(q, vqmovn_s16(rounded(x))); }
 
 constexpr int kColumns = 4;  // 32 registers: 16 for the weights of a panel, 8 accumulators and room for the sums
+constexpr int kSums = 16;    // sums of eight lanes that attention keeps side by side in registers
 
 }  // namespace puna::PUNA_SIMD

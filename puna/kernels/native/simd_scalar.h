@@ -80,12 +80,19 @@ inline I8 dot(const B32* w, const int8_t* a) {
     return total;
 }
 
-// The same for one Q8_0 block, pairs of columns, with 16-bit activations.
-inline I8 dot_pairs(const int8_t* w, const int16_t* a) {
+// 16 bytes as 16-bit integers: pairs of columns of eight rows.
+struct W16 { int16_t v[16]; };
+inline W16 widened_bytes(const int8_t* p) { W16 w; for (int i = 0; i < 16; ++i) w.v[i] = p[i]; return w; }
+
+inline I8 times_256(I8 a) { for (int r = 0; r < 8; ++r) a.v[r] *= 256; return a; }
+inline I8 add_ints(I8 a, I8 b) { for (int r = 0; r < 8; ++r) a.v[r] += b.v[r]; return a; }
+
+// The same as `dot` for pairs of columns, with 16-bit activations.
+template <int kVectors>
+inline I8 dot_pairs(const W16* w, const int16_t* a) {
     I8 total{};
-    for (int j = 0; j < 16; ++j)
-        for (int r = 0; r < 8; ++r)
-            total.v[r] += w[16 * j + 2 * r] * a[2 * j] + w[16 * j + 2 * r + 1] * a[2 * j + 1];
+    for (int j = 0; j < kVectors; ++j)
+        for (int r = 0; r < 8; ++r) total.v[r] += w[j].v[2 * r] * a[2 * j] + w[j].v[2 * r + 1] * a[2 * j + 1];
     return total;
 }
 
@@ -94,5 +101,6 @@ inline void store_rounded(int8_t* q, F8 x) { for (int i = 0; i < 8; ++i) q[i] = 
 inline void store_rounded(int16_t* q, F8 x) { for (int i = 0; i < 8; ++i) q[i] = static_cast<int16_t>(std::nearbyint(x.v[i])); }
 
 constexpr int kColumns = 4;  // activation rows that share one pass over a group
+constexpr int kSums = 8;    // sums of eight lanes that attention keeps side by side in registers
 
 }  // namespace puna::PUNA_SIMD

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,7 +83,10 @@ private:
 
     void rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, int thread);
     void attend_items(const View& qkv, int64_t layer, int thread);
-    void attend_item(const AttentionItem& item, const View& qkv, int64_t layer, int thread);
+    void attend_item(int64_t index, const View& qkv, int64_t layer, int thread);
+    Keys first_keys(const AttentionItem& item, int64_t layer) const;
+    Keys span_keys(const AttentionTile& tile, int64_t kv_head, int64_t layer, int64_t span) const;
+    std::optional<Keys> keys_after(int64_t item, int64_t layer) const;
     void fold(const AttentionTile& tile, int64_t index, int64_t head, const Partial& into, bool& empty) const;
     void finish_row(int64_t row, float* out) const;
     void reserve_partials(int64_t slots);
