@@ -71,6 +71,6 @@ export function listen() {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     await navigator.clipboard.writeText($("code", button.parentElement).textContent);
-    button.lastChild.textContent = "Copied";
+    ($("span", button) ?? button).textContent = "Copied";
   });
 }

@@ -14,7 +14,7 @@ const HEADERS = { "X-Puna": "page", Accept: "application/json" };
 async function refusal(response) {
   const body = await response.json().catch(() => ({}));
   const error = body.error ?? { message: `The server answered ${response.status}.` };
-  if (response.status === 401) location.assign("/login");
+  if (response.status === 401 && error.link) location.assign(error.link);
   return new Refused(response.status, error);
 }
 

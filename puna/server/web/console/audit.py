@@ -1,0 +1,32 @@
+"""The page of the audit log: who changed what, and when."""
+
+from __future__ import annotations
+
+from puna.server.web.visit import Visit
+from starlette.responses import Response
+
+from puna.accounts.audit import Event
+from puna.server.web import words
+from puna.server.web.console.listing import Cell, Listing, Row
+from puna.server.web.console.page import listing_page
+
+SHOWN = 200
+
+
+async def audit_page(visit: Visit) -> Response:
+    """List the latest events."""
+    events = await visit.do(visit.house.audit.latest, SHOWN)
+    return await listing_page(visit, listing(events))
+
+
+def listing(events: list[Event]) -> Listing:
+    """Draw the events up as rows."""
+    columns = ("When (UTC)", "Who", "What", "Whom", "Details")
+    lead = "Every change of keys, people, tenants and plans. What is said in a chat is not here."
+    return Listing("/audit", "Audit", lead, columns, [_row(event) for event in events])
+
+
+def _row(event: Event) -> Row:
+    details = ", ".join(f"{name}: {value}" for name, value in event.detail.items())
+    texts = (words.moment(event.at), event.actor, event.action, event.target, details)
+    return Row([Cell(text) for text in texts])

@@ -1,0 +1,71 @@
+"""The page of API keys: made and shown once, seen without their secret, revoked."""
+
+from __future__ import annotations
+
+from puna.server.web.visit import Visit
+from starlette.responses import JSONResponse, Response
+
+from puna.accounts.keys import Key
+from puna.accounts.tenants import Tenant
+from puna.server.web import words
+from puna.server.web.console.listing import Action, Cell, Field, Form, Listing, Row
+from puna.server.web.console.page import listing_page
+from puna.server.web.reading import Form as Body
+
+SHOWN_ONCE = "This is the only time that the key is shown. Copy it now."
+
+
+class NewKey(Body):
+    """What it is for, and whose it is."""
+
+    name: str
+    tenant: str
+
+
+async def keys_page(visit: Visit) -> Response:
+    """List them, the newest first."""
+    keys = await visit.do(visit.house.keys.list)
+    tenants = await visit.do(visit.house.tenants.list)
+    return await listing_page(visit, listing(keys[::-1], tenants))
+
+
+async def create_key(visit: Visit) -> Response:
+    """Make one; the answer holds the secret, and nothing else ever will."""
+    new = await visit.form(NewKey)
+    made = await visit.do(visit.house.keys.create, new.name, new.tenant, actor=visit.actor)
+    return JSONResponse({"secret": made.secret}, 201)
+
+
+async def revoke_key(visit: Visit) -> Response:
+    """Refuse it from now on."""
+    await visit.do(visit.house.keys.revoke, visit.path("key"), actor=visit.actor)
+    return JSONResponse({})
+
+
+def listing(keys: list[Key], tenants: list[Tenant]) -> Listing:
+    """Draw the keys up as rows."""
+    names = {tenant.id: tenant.name for tenant in tenants}
+    options = [(tenant.id, tenant.name) for tenant in tenants]
+    fields = (Field("name", "What it is for"), Field("tenant", "Tenant", "select", options))
+    form = Form("A new key", "/web/console/keys", fields, "Make a key", secret=SHOWN_ONCE)
+    return Listing(
+        "/keys",
+        "Keys",
+        "With a key, a program talks to this server as OpenAI's clients do.",
+        ("Name", "Tenant", "Key", "Last used", "State"),
+        [_row(key, names) for key in keys],
+        [form],
+    )
+
+
+def _row(key: Key, names: dict[str, str]) -> Row:
+    cells = (
+        Cell(key.name),
+        Cell(names.get(key.tenant_id, key.tenant_id)),
+        Cell(f"puna_sk_{key.id.removeprefix('key_')[:6]}…"),
+        Cell(words.moment(key.last_used_at)),
+        Cell("revoked", tag="bad") if key.revoked_at else Cell("valid", tag="on"),
+    )
+    sure = "Refuse this key from now on?"
+    revoke = Action("Revoke", f"/web/console/keys/{key.id}", "DELETE", sure)
+    return Row(cells, () if key.revoked_at else (revoke,))

@@ -1,0 +1,92 @@
+"""The page of people: invited by a one-time link, refused and taken back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from starlette.responses import JSONResponse, Response
+
+from puna.accounts import Tenant, User
+from puna.accounts.users import ROLES, Role
+from puna.server.web import words
+from puna.server.web.console.listing import Action, Cell, Field, Form, Listing, Row
+from puna.server.web.console.page import listing_page
+from puna.server.web.door import welcome_link
+from puna.server.web.reading import Form as Body
+from puna.server.web.refused import RefusedError
+from puna.server.web.visit import Visit
+
+SHOWN_ONCE = "Send this link to one person. It works once, within a week, and is not shown again."
+
+
+class Invitation(Body):
+    """Whom to let in, as what."""
+
+    tenant: str
+    role: Role
+
+
+class UserChange(Body):
+    """A door closed or opened."""
+
+    state: Literal["on", "off"]
+
+
+async def users_page(visit: Visit) -> Response:
+    """List them, with a form that invites."""
+    users = await visit.do(visit.house.users.list)
+    tenants = await visit.do(visit.house.tenants.list)
+    return await listing_page(visit, listing(users, tenants))
+
+
+async def invite(visit: Visit) -> Response:
+    """Make a link; the answer holds it, and nothing else ever will."""
+    who = await visit.form(Invitation)
+    token = await visit.do(visit.house.links.invite, who.tenant, who.role, actor=visit.actor)
+    origin = f"{visit.request.url.scheme}://{visit.request.url.netloc}"
+    return JSONResponse({"secret": welcome_link(origin, token)}, 201)
+
+
+async def change_user(visit: Visit) -> Response:
+    """Refuse a person and end their sessions, or take them back."""
+    change, user_id = await visit.form(UserChange), visit.path("user")
+    off = change.state == "off"
+    if off and user_id == visit.visitor.user_id:
+        raise RefusedError(409, "You would lock yourself out.")
+    await visit.do(visit.house.users.set_disabled, user_id, off, actor=visit.actor)
+    if off:
+        await visit.do(visit.house.sessions.end_all, user_id)
+    return JSONResponse({})
+
+
+def listing(users: list[User], tenants: list[Tenant]) -> Listing:
+    """Draw the people up as rows."""
+    names = {tenant.id: tenant.name for tenant in tenants}
+    fields = (
+        Field("tenant", "Tenant", "select", [(tenant.id, tenant.name) for tenant in tenants]),
+        Field("role", "Role", "select", [(role, role) for role in ROLES], "member"),
+    )
+    form = Form("Invite somebody", "/web/console/users", fields, "Make a link", secret=SHOWN_ONCE)
+    return Listing(
+        "/users",
+        "Users",
+        "The people who sign in here. What they say in their chats is theirs alone.",
+        ("Name", "E-mail", "Tenant", "Role", "Since", "State"),
+        [_row(user, names) for user in users],
+        [form],
+    )
+
+
+def _row(user: User, names: dict[str, str]) -> Row:
+    on = user.disabled_at is None
+    action = Action(
+        "Close" if on else "Open",
+        f"/web/console/users/{user.id}",
+        "PATCH",
+        "Sign this person out, and refuse them from now on?" if on else "",
+        {"state": "off" if on else "on"},
+    )
+    texts = (user.name, user.email, names.get(user.tenant_id, user.tenant_id), user.role)
+    state = Cell("open", tag="on") if on else Cell("closed", tag="bad")
+    cells = (*(Cell(text) for text in texts), Cell(words.day(user.created_at)), state)
+    return Row(cells, (action,))

@@ -1,0 +1,68 @@
+"""Every failure that a page can meet, as a status and one sentence for a person.
+
+Puna's named errors in, a page or JSON out.  Our own mistakes become a
+sentence without details; the details go to the log.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from puna import errors
+from puna.server.web.look import look_of
+from puna.server.web.refused import RefusedError
+from puna.server.web.render import page
+
+log = logging.getLogger(__name__)
+
+STATUS: tuple[tuple[type[errors.PunaError], int], ...] = (
+    (errors.AuthenticationError, 401),
+    (errors.ForbiddenError, 403),
+    (errors.NotFoundError, 404),
+    (errors.ModelNotFoundError, 404),
+    (errors.ConflictError, 409),
+    (errors.QuotaError, 402),
+    (errors.CreditError, 402),
+    (errors.LimitError, 429),
+    (errors.RequestError, 400),
+    (errors.AccountError, 400),
+    (errors.DownloadError, 502),
+)
+SPENT = (errors.QuotaError, errors.CreditError)
+HEADINGS = {401: "Please sign in", 403: "That is not yours to do", 404: "There is nothing here"}
+
+
+def refused(error: Exception) -> RefusedError:
+    """The error in words that a person may read."""
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, ValidationError):
+        return RefusedError(400, _first_fault(error))
+    if isinstance(error, SPENT):
+        return RefusedError(402, str(error), link="/plan", link_text="See your plan")
+    status = next((code for kind, code in STATUS if isinstance(error, kind)), None)
+    if status is not None:
+        return RefusedError(status, str(error))
+    log.error("a page failed", exc_info=error)
+    return RefusedError(500, "Something went wrong here; the server's log says what.")
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """A page for a page, JSON for a script."""
+    told = refused(error)
+    if request.url.path.startswith("/web/"):
+        return JSONResponse(told.as_json(), told.status)
+    heading = HEADINGS.get(told.status, "That did not work")
+    return page(
+        "failure.html", told.status, heading=heading, message=told.message, look=look_of(request)
+    )
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{where}: {fault['msg']}" if where else str(fault["msg"])

@@ -1,0 +1,69 @@
+"""The plan's page: what is left, and which other plans there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from puna.accounts import Plan
+from puna.accounts.users import User
+from puna.server.web import words
+from puna.server.web.left import meters_of
+from puna.server.web.visit import Visit
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One plan as the page shows it."""
+
+    name: str
+    price: str
+    words: str
+    mine: bool
+
+
+async def plan_page(visit: Visit) -> Response:
+    """Show what is left, and how to get more."""
+    house, caller = visit.house, visit.visitor.caller
+    standing = await visit.do(house.ledger.standing, caller)
+    plans = await visit.do(house.plans.list)
+    owner = await visit.do(_owner, visit)
+    mine = offer(caller.plan, mine=True)
+    others = [offer(plan, mine=plan.id == caller.plan.id) for plan in plans if plan.id != "owner"]
+    meters = meters_of(standing)
+    owner_email = owner.email if owner else None
+    return await visit.page(
+        "plan.html", here="plan", mine=mine, others=others, meters=meters, owner_email=owner_email
+    )
+
+
+def offer(plan: Plan, *, mine: bool) -> Offer:
+    """The terms as a person reads them."""
+    return Offer(plan.title or plan.id, price(plan), terms(plan), mine)
+
+
+def price(plan: Plan) -> str:
+    """`free`, or what a million tokens of an answer cost."""
+    if not plan.prices:
+        return "Free"
+    dearest = max(one.output_micros for one in plan.prices.values())
+    return words.money(dearest, plan.currency)
+
+
+def terms(plan: Plan) -> str:
+    """One sentence of limits."""
+    parts = [
+        _limit(plan.monthly_tokens, "tokens a month"),
+        _limit(plan.requests_per_minute, "requests a minute"),
+        "for a million tokens of answers" if plan.prices else None,
+    ]
+    return ", ".join(part for part in parts if part) or "Without limit."
+
+
+def _limit(n: int | None, unit: str) -> str | None:
+    return None if n is None else f"{words.count(n)} {unit}"
+
+
+def _owner(visit: Visit) -> User | None:
+    return next((user for user in visit.house.users.list() if user.role == "owner"), None)

@@ -1,0 +1,50 @@
+"""A real house over a real database, and somebody who is at home in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from puna.accounts import Store
+from puna.formats.store import ModelStore
+from puna.server.web.house import House, house_of
+from puna.server.web.site import Site
+
+OURS = {"X-Puna": "page"}
+OWNER = {"name": "Ana", "email": "ana@example.org", "password": "a long password"}
+GUEST = {"name": "Ben", "email": "ben@example.org", "password": "another password"}
+CLOSED = 401
+
+
+def new_house(folder: Path) -> House:
+    store = Store.open(f"sqlite:///{folder}/puna.db")
+    return house_of(store, ModelStore(folder / "models"), hosts=["localhost", "127.0.0.1"])
+
+
+def stranger(house: House, base_url: str = "http://localhost") -> TestClient:
+    return TestClient(
+        Site(house),
+        base_url=base_url,
+        headers=OURS,
+        follow_redirects=False,
+        raise_server_exceptions=False,
+    )
+
+
+def owner(house: House, base_url: str = "http://localhost") -> TestClient:
+    """A browser in which the owner has just used the one-time link."""
+    token = house.links.for_owner()
+    assert token
+    client = stranger(house, base_url)
+    assert client.post("/web/welcome", json={**OWNER, "token": token}).status_code == 200
+    return client
+
+
+def guest(house: House, plan: str = "free") -> TestClient:
+    """A browser of a person of another tenant."""
+    tenant = house.tenants.create("Guests", plan)
+    token = house.links.invite(tenant.id)
+    client = stranger(house)
+    assert client.post("/web/welcome", json={**GUEST, "token": token}).status_code == 200
+    return client
