@@ -30,6 +30,9 @@ our own mistakes; these are for what a user or a file can cause.
     │   │   ├── QuotaError                the month's tokens are used up
     │   │   └── CreditError               the prepaid credits do not cover it
     │   └── PaymentError              the payment provider refused, or its message is not genuine
+    ├── AssistantError            what the assistant cannot do with what it was given
+    │   ├── FileRefusedError          a file is of no known kind, too big, damaged, or one too many
+    │   └── ToolError                 a tool call is not allowed, failed or took too long
     ├── StoreError                the database cannot be opened or written; nothing was kept
     └── SettingError              a PUNA_* variable or an option has an unusable value
 """
@@ -165,6 +168,18 @@ class CreditError(LimitError):
 
 class PaymentError(AccountError):
     """The payment provider refused, or its message is not genuine."""
+
+
+class AssistantError(PunaError):
+    """What the assistant cannot do with what it was given."""
+
+
+class FileRefusedError(AssistantError):
+    """A file is of no known kind, too big, damaged, or one too many."""
+
+
+class ToolError(AssistantError):
+    """A tool call is not allowed, failed or took too long."""
 
 
 class StoreError(PunaError):
