@@ -4,7 +4,8 @@ In: requests over one model.  Out: emissions, token by token.  Knows no text,
 no tokenizer and no network: a model is whatever keeps the `Model` protocol.
 """
 
-from puna.engine.engine import Engine, Load
+from puna.engine.engine import Engine
+from puna.engine.load import Load
 from puna.engine.logprobs import TokenScore
 from puna.engine.loop import EngineLoop, Ticket
 from puna.engine.model import Model

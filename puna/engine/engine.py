@@ -9,34 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence as Several
 
 from puna.chat import FinishReason
 from puna.engine.batch import BatchBuilder
+from puna.engine.burst import Bursts
 from puna.engine.cache import KVCache
+from puna.engine.load import Load
 from puna.engine.logprobs import TokenScore, score
 from puna.engine.model import Model
+from puna.engine.picking import Logits, adjusted_token, pick_tokens, prompt_scores
 from puna.engine.request import Request, check_prompt
 from puna.engine.scheduler import Chunk, Scheduler
 from puna.engine.sequence import Emission, Sequence
 from puna.engine.settings import EngineSettings
 from puna.errors import ContextOverflowError, EngineError, NumericError, PunaError
 from puna.kernels.batch import BLOCK_TOKENS
-
-Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How busy an engine is: sequences, and blocks of its KV cache."""
-
-    running: int
-    waiting: int
-    held_blocks: int
-    blocks: int
+from puna.kernels.burst import Runner
+from puna.kernels.sampling import NOT_FINITE
 
 
 class Engine:
@@ -62,6 +52,7 @@ class Engine:
     def _start_empty(self) -> None:
         self.cache = KVCache(self._model.kv_blocks, self._model.copy_blocks)
         self.scheduler = Scheduler(self.cache, self.settings, self._max_outputs)
+        self._bursts = Bursts(self._model, self.cache, self.settings)
         self._live: dict[int, list[Sequence]] = {}  # each request's unfinished choices
         self._news: list[Emission] = []
 
@@ -72,8 +63,15 @@ class Engine:
 
     def load(self) -> Load:
         """Return how busy the engine is; callable from any thread."""
-        scheduler, cache = self.scheduler, self.cache
-        return Load(scheduler.running, scheduler.waiting, cache.held, cache.blocks)
+        scheduler, cache, bursts = self.scheduler, self.cache, self._bursts
+        return Load(
+            scheduler.running,
+            scheduler.waiting,
+            cache.held,
+            cache.blocks,
+            bursts.drafted_tokens,
+            bursts.accepted_tokens,
+        )
 
     def check(self, request: Request) -> None:
         """Raise what `submit` would raise; callable from any thread.
@@ -113,13 +111,14 @@ class Engine:
         return news
 
     def step(self) -> list[Emission]:
-        """Run one step and return what became known in it."""
+        """Run one step, or several where nothing but plain decoding is left; return the news."""
         chunks = self.scheduler.plan()
         if chunks:
             self._note_started(chunks)
-            batch = self._builder.build(chunks)
-            logits = self._model.forward(batch)
-            self._read_logits(chunks, logits)
+            if self._bursts.takes(chunks):
+                self._decode(chunks)
+            else:
+                self._forward(chunks)
         return self._take_news()
 
     def _take_news(self) -> list[Emission]:
@@ -132,41 +131,58 @@ class Engine:
             if chunk.sequence.clock.started is None:
                 chunk.sequence.clock.started = now
 
-    def _read_logits(self, chunks: Iterable[Chunk], logits: Logits) -> None:
-        """Hand every chunk the rows that it asked for."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            sums = logits.sum(axis=1).tolist()  # one pass finds every NaN and infinity
+    def _decode(self, chunks: Several[Chunk]) -> None:
+        """Let every sequence say several tokens."""
+        others = self.scheduler.running + self.scheduler.waiting - len(chunks)
+        runners = self._bursts.run(chunks, awaited=others > 0)
+        for chunk, runner in zip(chunks, runners, strict=True):
+            self._hear(chunk.sequence, runner)
+
+    def _hear(self, sequence: Sequence, runner: Runner) -> None:
+        """Take in what was said in a burst, up to an end that only the text may show."""
+        for token_id in runner.said:
+            sequence.computed = len(sequence.tokens)
+            self._accept(sequence, token_id)
+            if sequence.table is None:
+                return
+        if runner.ending is not None:
+            sequence.computed = len(sequence.tokens)
+        if runner.ending == "not finite":
+            self._fail_numeric(sequence)
+        elif runner.stop_token_id is not None:
+            self._finish(sequence, "stop", stop_token_id=runner.stop_token_id)
+        else:
+            self._publish(sequence)
+
+    def _publish(self, sequence: Sequence) -> None:
+        assert sequence.table is not None
+        self.cache.publish(sequence.table, sequence.tokens, sequence.computed)
+
+    def _forward(self, chunks: Several[Chunk]) -> None:
+        """Compute one step and hand every chunk the rows that it asked for."""
+        logits = self._model.forward(self._builder.build(chunks))
+        tokens = pick_tokens(self._model, chunks, logits)
         row = 0
         for chunk in chunks:
-            count = len(chunk.scored_rows) + chunk.samples
-            rows = logits[row : row + count]
-            if all(map(np.isfinite, sums[row : row + count])) or np.isfinite(rows).all():
-                self._advance(chunk, rows)
+            rows = slice(row, row + len(chunk.scored_rows) + chunk.samples)
+            if NOT_FINITE in tokens[rows]:
+                chunk.sequence.computed = chunk.stop
+                self._fail_numeric(chunk.sequence)
             else:
-                self._fail_numeric(chunk)
-            row += count
+                self._advance(chunk, logits[rows], tokens[rows])
+            row = rows.stop
 
-    def _advance(self, chunk: Chunk, rows: Logits) -> None:
-        """Publish what the chunk computed, score its prompt tokens, sample its next one."""
+    def _advance(self, chunk: Chunk, rows: Logits, tokens: list[int]) -> None:
+        """Publish what the chunk computed, score its prompt tokens, go on with its next one."""
         sequence = chunk.sequence
-        assert sequence.table is not None
         sequence.computed = chunk.stop
-        self.cache.publish(sequence.table, sequence.tokens, sequence.computed)
-        scores = self._score_prompt(chunk, rows)
+        self._publish(sequence)
+        scores = prompt_scores(chunk, rows)
+        sequence.scored += len(scores)
         if sequence.completion_tokens == 0:
             self._report_prefill(chunk, scores)
         if chunk.samples:
-            self._sample(sequence, rows[-1])
-
-    def _score_prompt(self, chunk: Chunk, rows: Logits) -> tuple[TokenScore, ...]:
-        alternatives = chunk.sequence.request.params.prompt_logprobs or 0
-        positions = chunk.scored_rows
-        scores = tuple(
-            score(row, chunk.sequence.tokens[position + 1], alternatives)
-            for position, row in zip(positions, rows, strict=False)
-        )
-        chunk.sequence.scored += len(scores)
-        return scores
+            self._go_on(sequence, rows[-1], tokens[-1])
 
     def _report_prefill(self, chunk: Chunk, scores: tuple[TokenScore, ...]) -> None:
         sequence = chunk.sequence
@@ -179,14 +195,16 @@ class Engine:
             )
         )
 
-    def _sample(self, sequence: Sequence, logits: Logits) -> None:
+    def _go_on(self, sequence: Sequence, logits: Logits, token_id: int) -> None:
+        """Say `token_id`, unless penalties, bias or a mask would have it otherwise."""
         if sequence.clock.prefilled is None:
             self._end_prefill(sequence)
         if sequence.request.params.max_tokens == 0:
             self._finish(sequence, "length")
             return
         try:
-            token_id = sequence.sampler.sample(logits, sequence.completion_tokens)
+            if sequence.sampler.adjusts:
+                token_id = adjusted_token(self._model, sequence, logits)
             self._accept(sequence, token_id, logits)
         except PunaError as error:  # a grammar may fail in its own answer, not in others
             self._finish(sequence, "error", error=error)
@@ -203,26 +221,26 @@ class Engine:
             self.cache.publish_tail(sequence.table, sequence.tokens, sequence.computed)
             self._release_followers(sequence)
 
-    def _accept(self, sequence: Sequence, token_id: int, logits: Logits) -> None:
+    def _accept(self, sequence: Sequence, token_id: int, logits: Logits | None = None) -> None:
         """Make the token the choice's next, or its end."""
-        if token_id in sequence.request.ending_ids:
+        if token_id in sequence.ending_ids:
             self._finish(sequence, "stop", stop_token_id=token_id)
             return
         sequence.append(token_id)
         reason = sequence.end_after(token_id)
         wanted = sequence.request.params.logprobs
-        scored = None if wanted is None else score(logits, token_id, wanted)
+        scored = None if wanted is None or logits is None else score(logits, token_id, wanted)
         if reason is not None:
             self._finish(sequence, reason, token_id=token_id, scored=scored)
         else:
             self._news.append(Emission(sequence.request_id, sequence.index, token_id, scored))
 
-    def _fail_numeric(self, chunk: Chunk) -> None:
+    def _fail_numeric(self, sequence: Sequence) -> None:
         error = NumericError(
-            f"the network gave NaN or infinity after {chunk.stop} tokens; "
+            f"the network gave NaN or infinity after {sequence.computed} tokens; "
             "the answer ends here. Other requests are not affected"
         )
-        self._finish(chunk.sequence, "error", error=error, sound=False)
+        self._finish(sequence, "error", error=error, sound=False)
 
     def _finish(
         self,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.largest import largest
+from puna.kernels.largest import largest
 
 
 @dataclass(frozen=True, slots=True)

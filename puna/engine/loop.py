@@ -16,7 +16,8 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
 
-from puna.engine.engine import Engine, Load
+from puna.engine.engine import Engine
+from puna.engine.load import Load
 from puna.engine.request import Request
 from puna.engine.sequence import Emission
 from puna.errors import EngineError, PunaError

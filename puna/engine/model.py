@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.kernels.batch import Batch
+from puna.kernels.burst import BurstLimits, Runner
+from puna.kernels.sampling import Draws
 
 
 class ModelConfig(Protocol):
@@ -21,7 +23,7 @@ class ModelConfig(Protocol):
 
 
 class Model(Protocol):
-    """One forward pass over a paged KV cache that the model owns."""
+    """Forward passes over a paged KV cache that the model owns."""
 
     @property
     def config(self) -> ModelConfig:
@@ -40,6 +42,14 @@ class Model(Protocol):
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Compute the batch and return (outputs, vocab_size) logits."""
+        ...
+
+    def sample(self, logits: NDArray[np.float32], draws: Draws) -> NDArray[np.int32]:
+        """Pick a token out of each row, or NOT_FINITE."""
+        ...
+
+    def burst(self, runners: Sequence[Runner], limits: BurstLimits) -> int:
+        """Let each runner say what it would have said step by step; return the steps."""
         ...
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:

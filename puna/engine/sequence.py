@@ -15,6 +15,7 @@ from puna.engine.logprobs import TokenScore
 from puna.engine.request import Request
 from puna.engine.sampler import Sampler
 from puna.errors import PunaError
+from puna.kernels.burst import first_habits
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ class Sequence:
         self.followed = False  # the request's other choices were let into the line
         mask = None if request.mask is None else request.mask.fork()
         self.sampler = Sampler(request.params, request.prompt_ids, index, mask)
+        self.habits = first_habits()  # how often guesses at its tokens came true
+        self.ending_ids = request.ending_ids
+        self.plain = not self.sampler.adjusts and request.params.logprobs is None
         self._stop_check = None if request.stop_check is None else request.stop_check.fresh()
         self._most_tokens = (
             room_tokens if request.params.max_tokens is None else (request.params.max_tokens)
@@ -101,6 +105,11 @@ class Sequence:
     def completion_tokens(self) -> int:
         """Tokens sampled so far."""
         return len(self.tokens) - self.prompt_tokens
+
+    @property
+    def left_tokens(self) -> int:
+        """Tokens that the answer may still have."""
+        return self._most_tokens - self.completion_tokens
 
     @property
     def pending(self) -> int:
@@ -134,7 +143,7 @@ class Sequence:
             return "stop"
         if self.sampler.finished:
             return "stop"
-        return "length" if self.completion_tokens >= self._most_tokens else None
+        return "length" if self.left_tokens <= 0 else None
 
     def stats(self, now: float, stop_tokens: int = 0) -> SequenceStats:
         """Return what the choice took up to `now`."""

@@ -19,11 +19,18 @@ class EngineSettings:
     # Prompt rows in a step that also decodes: what an answer waits for its next token.
     prefill_beside_decode_tokens: int = 128
     max_logits_bytes: int = 64 * 2**20  # what prompt logprobs may take in one step
+    # While nothing but answers goes on, so many steps are taken in one call, within this time:
+    # what a new request waits at most.
+    burst_steps: int = 32
+    burst_ms: int = 20
+    # Answers that quote their prompt are guessed ahead while at most so many sequences run.
+    lookup_sequences: int = 3  # 0 = never
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 1:
-                raise SettingError(f"{name} is {value}; it must be at least 1")
+            least = 0 if name == "lookup_sequences" else 1
+            if value < least:
+                raise SettingError(f"{name} is {value}; it must be at least {least}")
         if self.max_sequences > self.max_batch_tokens:
             raise SettingError(
                 f"max_sequences is {self.max_sequences}, but a step has only "

@@ -8,7 +8,7 @@ each step in one call, without the interpreter lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -16,15 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.kernels.batch import BLOCK_TOKENS, Batch
+from puna.kernels.burst import BurstLimits, Runner
+from puna.kernels.sampling import Draws
 
 __all__ = [
     "BLOCK_TOKENS",
     "Activation",
     "Batch",
+    "BurstLimits",
+    "Draws",
     "Kernels",
     "Matrix",
     "Network",
     "Rope",
+    "Runner",
     "Shape",
     "Vector",
 ]
@@ -128,6 +133,21 @@ class Kernels(Protocol):
 
         A backend may call `network` at the first step alone and replay what it recorded, so
         a network must do the same operations each time.
+        """
+        ...
+
+    def sample(self, logits: NDArray[np.float32], draws: Draws) -> NDArray[np.int32]:
+        """Pick a token out of each row of `logits` (rows, vocab), or NOT_FINITE: (rows,).
+
+        What a draw means stands in `sampling`; equal bits in give equal tokens out,
+        here and in `burst`.
+        """
+        ...
+
+    def burst(self, network: Network, runners: Sequence[Runner], limits: BurstLimits) -> int:
+        """Run several decode steps; each runner says what it would have said step by step.
+
+        Returns the number of steps.
         """
         ...
 

@@ -62,4 +62,38 @@ class Tape:
         block_tables: NDArray[np.int32],
         output_rows: NDArray[np.int32],
     ) -> NDArray[np.float32]: ...
+    def sample(
+        self, logits: NDArray[np.float32], draws: NDArray[np.uint8]
+    ) -> NDArray[np.int32]: ...
     def copy_block(self, source: int, target: int) -> None: ...
+
+class Runner:
+    said: list[int]
+    ending: int
+    stop_token: int
+    habits: list[float]
+    drafted: int
+    accepted: int
+    def __init__(
+        self,
+        tokens: NDArray[np.int32],
+        blocks: NDArray[np.int32],
+        endings: NDArray[np.int32],
+        draw: NDArray[np.uint8],
+        room: int,
+        habits: NDArray[np.float32],
+    ) -> None: ...
+
+class Burst:
+    def __init__(self, tape: Tape) -> None: ...
+    def run(
+        self,
+        runners: list[Runner],
+        *,
+        seconds: float,
+        steps: int,
+        rows: int,
+        lookup_sequences: int,
+        until_first_end: bool,
+        thrifty: bool,
+    ) -> int: ...

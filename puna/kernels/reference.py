@@ -8,15 +8,18 @@ of how they work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.kernels import BLOCK_TOKENS, Batch, Network, Shape
+from puna.kernels import BLOCK_TOKENS, Batch, BurstLimits, Draws, Network, Runner, Shape
 from puna.kernels.blocks import LAYOUTS, dequantise
+from puna.kernels.burst import run_burst
+from puna.kernels.sampling import sample_rows
 
 Floats: TypeAlias = NDArray[np.float32]
 Rounding = Literal["exact", "rounded"]
@@ -80,6 +83,14 @@ class Eager:
         finally:
             self._batch = None
         return result
+
+    def sample(self, logits: Floats, draws: Draws) -> NDArray[np.int32]:
+        """Pick a token out of each row."""
+        return sample_rows(logits, draws)
+
+    def burst(self, network: Network, runners: Sequence[Runner], limits: BurstLimits) -> int:
+        """Run one step after the other."""
+        return run_burst(partial(self.run, network), self.sample, runners, limits)
 
     def copy_blocks(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Copy cache blocks of all layers, one pair after the other."""

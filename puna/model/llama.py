@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 
 from puna.errors import SettingError
 from puna.formats.checkpoint import Checkpoint
-from puna.kernels import BLOCK_TOKENS, Activation, Batch, Kernels, Rope, Shape
+from puna.kernels import (
+    BLOCK_TOKENS,
+    Activation,
+    Batch,
+    BurstLimits,
+    Draws,
+    Kernels,
+    Rope,
+    Runner,
+    Shape,
+)
 from puna.kernels.reference import Eager
 from puna.model.config import LlamaConfig
 from puna.model.weights import (
@@ -120,6 +130,14 @@ class Llama:
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Append the batch's tokens to the cache; compute (outputs, vocab_size) logits."""
         return self._kernels.run(self._network, batch)
+
+    def sample(self, logits: NDArray[np.float32], draws: Draws) -> NDArray[np.int32]:
+        """Pick a token out of each row of (rows, vocab_size) logits, or NOT_FINITE."""
+        return self._kernels.sample(logits, draws)
+
+    def burst(self, runners: Sequence[Runner], limits: BurstLimits) -> int:
+        """Let each runner say several tokens; return how many steps it took."""
+        return self._kernels.burst(self._network, runners, limits)
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Copy cache blocks, (from, to) each, before sequences that share one part ways."""

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from puna.engine import Emission, Engine, EngineSettings, Request, SamplingParams
 from puna.kernels.batch import BLOCK_TOKENS, Batch
+from puna.kernels.burst import BurstLimits, Runner, run_burst
+from puna.kernels.sampling import Draws, sample_rows
 
 _FACTOR = np.uint64(6364136223846793005)
 
@@ -55,6 +57,12 @@ class ScriptedModel:
         for source, target in pairs:
             for store in (self._tokens, self._positions, self._prints):
                 store[target] = store[source]
+
+    def sample(self, logits: NDArray[np.float32], draws: Draws) -> NDArray[np.int32]:
+        return sample_rows(logits, draws)
+
+    def burst(self, runners: Sequence[Runner], limits: BurstLimits) -> int:
+        return run_burst(self.forward, self.sample, runners, limits)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         batch.check()

@@ -179,7 +179,7 @@ def test_cancelled_answers_leave_their_neighbours_identical() -> None:
 
 
 def test_cancelling_frees_the_blocks_at_once() -> None:
-    engine = Engine(ScriptedModel())
+    engine = Engine(ScriptedModel(), small(max_batch_tokens=128, burst_steps=4))
     number = engine.submit(request(1, 100, max_tokens=50))
     for _ in range(5):
         engine.step()

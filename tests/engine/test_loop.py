@@ -19,8 +19,8 @@ from tests.engine.scripted import Outcome, ScriptedModel, alone, request, small
 
 
 @contextmanager
-def serving(model: ScriptedModel) -> Iterator[tuple[EngineLoop, Engine]]:
-    engine = Engine(model, small())
+def serving(model: ScriptedModel, **settings: int) -> Iterator[tuple[EngineLoop, Engine]]:
+    engine = Engine(model, small(**settings))
     loop = EngineLoop(engine)
     try:
         yield loop, engine
@@ -74,7 +74,7 @@ def test_many_threads_get_their_own_answers() -> None:
 
 def test_a_closed_ticket_stops_its_request_and_frees_the_blocks() -> None:
     brake = Brake()
-    with serving(ScriptedModel(before_step=brake)) as (loop, engine):
+    with serving(ScriptedModel(before_step=brake), burst_steps=1) as (loop, engine):
         ticket = loop.submit(request(1, 20, max_tokens=400))
         brake.release(3)
         emissions = iter(ticket)

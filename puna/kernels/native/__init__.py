@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from puna.errors import SettingError
 from puna.kernels import Activation, Batch, Matrix, Network, Rope, Shape, Vector
+from puna.kernels._native import Burst as _Burst
+from puna.kernels._native import Runner as _Runner
 from puna.kernels._native import Tape as _Tape
 from puna.kernels._native import adopt_matrix, ceiling, isa, rope, vector
 from puna.kernels.blocks import LAYOUTS
+from puna.kernels.burst import BurstLimits, Ending, Runner
+from puna.kernels.sampling import Draws
 
 __all__ = ["Tape", "choose_isa", "isa", "measure_ceiling"]
 
 SAMPLE_SHAPE = (44, 512)  # whole groups of rows and a part of one, two super-blocks
+_ENDINGS: tuple[Ending | None, ...] = (None, "stop", "not finite")
 
 
 def choose_isa(name: str | None = None) -> str:
@@ -52,6 +57,7 @@ class Tape:
             raise SettingError(
                 f"{self.threads} threads cannot be started ({error}); lower PUNA_THREADS"
             ) from error
+        self._burst = _Burst(self._tape)
         self._network: Network | None = None
 
     @property
@@ -138,8 +144,7 @@ class Tape:
 
     def run(self, network: Network, batch: Batch) -> NDArray[np.float32]:
         """Record `network` when it is a new one, then replay it over `batch`."""
-        if network != self._network:
-            self._record(network)
+        self._record(network)
         return self._tape.run(
             batch.tokens,
             batch.positions,
@@ -149,7 +154,30 @@ class Tape:
             batch.output_rows,
         )
 
+    def sample(self, logits: NDArray[np.float32], draws: Draws) -> NDArray[np.int32]:
+        """Pick a token out of each row, the rows shared among the threads."""
+        return self._tape.sample(np.ascontiguousarray(logits), draws.view(np.uint8))
+
+    def burst(self, network: Network, runners: Sequence[Runner], limits: BurstLimits) -> int:
+        """Run the steps in one call; guesses where it pays, as far as it has measured that."""
+        self._record(network)
+        native = [_enter(runner) for runner in runners]
+        steps = self._burst.run(
+            native,
+            seconds=limits.seconds,
+            steps=limits.steps,
+            rows=limits.rows,
+            lookup_sequences=limits.lookup_sequences,
+            until_first_end=limits.until_first_end,
+            thrifty=limits.thrifty,
+        )
+        for runner, ran in zip(runners, native, strict=True):
+            _leave(runner, ran)
+        return steps
+
     def _record(self, network: Network) -> None:
+        if network == self._network:
+            return
         self._network = None
         self._tape.begin()
         self._tape.end(network(self))
@@ -163,4 +191,23 @@ class Tape:
     def close(self) -> None:
         """Give back cache, buffers and weights."""
         self._network = None
-        del self._tape
+        del self._burst, self._tape
+
+
+def _enter(runner: Runner) -> _Runner:
+    return _Runner(
+        runner.tokens,
+        runner.blocks,
+        runner.endings,
+        runner.draw.view(np.uint8),
+        runner.room,
+        runner.habits,
+    )
+
+
+def _leave(runner: Runner, ran: _Runner) -> None:
+    runner.said += ran.said
+    runner.ending = _ENDINGS[ran.ending]
+    runner.stop_token_id = ran.stop_token if runner.ending == "stop" else None
+    runner.habits[:] = ran.habits
+    runner.drafted, runner.accepted = ran.drafted, ran.accepted

@@ -9,6 +9,7 @@
 
 #include <optional>
 
+#include "burst.h"
 #include "ceiling.h"
 #include "tape.h"
 
@@ -80,6 +81,34 @@ nb::ndarray<nb::numpy, float, nb::ndim<2>> run(Tape& tape, Ints tokens, Ints pos
     return {values, {rows, width}, owner};
 }
 
+const Draw* draws_in(const Bytes& draws, size_t count) {
+    if (draws.size() != count * sizeof(Draw)) throw std::invalid_argument("sample: there are not as many draws as rows");
+    return reinterpret_cast<const Draw*>(draws.data());
+}
+
+nb::ndarray<nb::numpy, int32_t, nb::ndim<1>> sample_rows(Tape& tape, FloatRows logits, Bytes draws) {
+    const size_t rows = logits.shape(0), width = logits.shape(1);
+    if (width == 0 || width > INT32_MAX) throw std::invalid_argument("sample: the rows are empty or too long");
+    const Draw* wanted = draws_in(draws, rows);
+    auto tokens = std::make_unique<int32_t[]>(rows);
+    {
+        nb::gil_scoped_release unlocked;
+        tape.sample(logits.data(), static_cast<int64_t>(rows), static_cast<int64_t>(width), wanted, tokens.get());
+    }
+    int32_t* values = tokens.release();
+    nb::capsule owner(values, [](void* p) noexcept { delete[] static_cast<int32_t*>(p); });
+    return {values, {rows}, owner};
+}
+
+std::vector<int32_t> listed(const Ints& array) { return {array.data(), array.data() + array.size()}; }
+
+Runner make_runner(const Ints& tokens, const Ints& blocks, const Ints& endings, const Bytes& draw, int64_t room, const FloatRow& habits) {
+    if (tokens.size() == 0 || room < 1 || habits.size() != kHabits) throw std::invalid_argument("burst: a sequence has no token or no room");
+    Runner runner{listed(tokens), listed(blocks), listed(endings), *draws_in(draw, 1), room, {}};
+    std::copy(habits.data(), habits.data() + kHabits, runner.habits.begin());
+    return runner;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -129,7 +158,23 @@ NB_MODULE(_native, m) {
         .def("attention", &Tape::attention)
         .def("output_rows", &Tape::output_rows)
         .def("run", &run)
+        .def("sample", &sample_rows)
         .def("copy_block", &Tape::copy_block);
+
+    nb::class_<Runner>(m, "Runner")
+        .def_prop_ro("said", [](const Runner& r) { return std::vector<int32_t>(r.tokens.end() - r.said, r.tokens.end()); })
+        .def_prop_ro("ending", [](const Runner& r) { return static_cast<int>(r.ending); })
+        .def_prop_ro("habits", [](const Runner& r) { return std::vector<double>(r.habits.begin(), r.habits.end()); })
+        .def_ro("stop_token", &Runner::stop_token)
+        .def_ro("drafted", &Runner::drafted)
+        .def_ro("accepted", &Runner::accepted)
+        .def(nb::new_(&make_runner), "tokens"_a, "blocks"_a, "endings"_a, "draw"_a, "room"_a, "habits"_a);
+    nb::class_<Burst>(m, "Burst")
+        .def(nb::init<Tape&>(), nb::keep_alive<1, 2>())
+        .def("run", [](Burst& burst, const std::vector<Runner*>& wanted, double seconds, int64_t steps, int64_t rows, int64_t lookup_sequences, bool until_first_end, bool thrifty) {
+            nb::gil_scoped_release unlocked;
+            return burst.run(wanted, {seconds, steps, rows, lookup_sequences, until_first_end, thrifty});
+        }, "runners"_a, nb::kw_only(), "seconds"_a, "steps"_a, "rows"_a, "lookup_sequences"_a, "until_first_end"_a, "thrifty"_a);
 }
 
 }  // namespace puna

@@ -90,21 +90,55 @@ void Tape::reserve_partials(int64_t slots) {
     mixes_ = Pages<float>(count * static_cast<size_t>(shape_.head_dim));
 }
 
-void Tape::run(const Batch& batch, float* out) {
+void Tape::prepare(const Batch& batch) {
     require(result_ != nullptr, "tape: nothing is recorded");
     check_batch(shape_, batch, vocabulary_);
     batch_ = batch;
     plan_.make(shape_, batch, pool_.threads());
     reserve_partials(plan_.slots);
     for (auto& next : next_items_) next->store(0, std::memory_order_relaxed);
-    pool_.run([this](int thread) {
-        for (const Stage& stage : stages_) {
-            if (stage.meets) pool_.barrier();
-            stage.work(thread);
-        }
-    });
+}
+
+void Tape::replay(int thread) {
+    for (const Stage& stage : stages_) {
+        if (stage.meets) pool_.barrier();
+        stage.work(thread);
+    }
+}
+
+void Tape::run(const Batch& batch, float* out) {
+    prepare(batch);
+    pool_.run([this](int thread) { replay(thread); });
     const auto values = static_cast<size_t>(result_rows(batch) * result_width());
     if (out) std::memcpy(out, result_->view.storage->x.data(), values * sizeof(float));
+}
+
+void Tape::step(const Batch& batch, const Draw* draws, int32_t* tokens) {
+    prepare(batch);
+    reserve_samples(result_width());
+    pool_.run([&](int thread) {
+        replay(thread);
+        pool_.barrier();
+        sample_share(result_->view.storage->x.data(), result_rows(batch), result_width(), draws, tokens, thread);
+    });
+}
+
+void Tape::sample(const float* logits, int64_t rows, int64_t width, const Draw* draws, int32_t* tokens) {
+    reserve_samples(width);
+    if (rows == 1) return sample_share(logits, rows, width, draws, tokens, pool_.threads() - 1);
+    pool_.run([&](int thread) { sample_share(logits, rows, width, draws, tokens, thread); });
+}
+
+void Tape::reserve_samples(int64_t width) {
+    if (sample_scratch_.empty() || sample_scratch_.front().width() < width)
+        sample_scratch_.assign(static_cast<size_t>(pool_.threads()), SampleScratch(width));
+}
+
+void Tape::sample_share(const float* logits, int64_t rows, int64_t width, const Draw* draws, int32_t* tokens, int thread) {
+    const Range mine = share(rows, thread);
+    SampleScratch& scratch = sample_scratch_[static_cast<size_t>(thread)];
+    for (int64_t row = mine.begin; row < mine.end; ++row)
+        tokens[row] = puna::sample(logits + row * width, width, draws[row], scratch);
 }
 
 void Tape::copy_block(int64_t from, int64_t to) const {

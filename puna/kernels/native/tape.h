@@ -16,6 +16,7 @@
 #include "kv_cache.h"
 #include "matrix.h"
 #include "pool.h"
+#include "sample.h"
 #include "step.h"
 
 namespace puna {
@@ -53,6 +54,11 @@ public:
     int64_t result_rows(const Batch& batch) const;
     void run(const Batch& batch, float* out);
 
+    // Replays the tape and picks a token out of each row of the result, as `draws` say.
+    void step(const Batch& batch, const Draw* draws, int32_t* tokens);
+    // Picks a token out of each of these rows, (rows, width).
+    void sample(const float* logits, int64_t rows, int64_t width, const Draw* draws, int32_t* tokens);
+
     void copy_block(int64_t from, int64_t to) const;
 
 private:
@@ -81,6 +87,11 @@ private:
     Activations activations(const View& x, int thread) const;
     Range share(int64_t count, int thread) const;
 
+    void prepare(const Batch& batch);
+    void replay(int thread);
+    void reserve_samples(int64_t width);
+    void sample_share(const float* logits, int64_t rows, int64_t width, const Draw* draws, int32_t* tokens, int thread);
+
     void rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, int thread);
     void attend_items(const View& qkv, int64_t layer, int thread);
     void attend_item(int64_t index, const View& qkv, int64_t layer, int thread);
@@ -107,6 +118,7 @@ private:
     AttentionPlan plan_;
     Pages<float> peaks_, totals_, mixes_;
     std::vector<Pages<float>> scratch_;  // by thread
+    std::vector<SampleScratch> sample_scratch_;
 };
 
 }  // namespace puna
