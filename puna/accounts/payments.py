@@ -52,6 +52,10 @@ class PaymentProvider(Protocol):
         """Read a message; None if it is about something else, PaymentError if it is forged."""
         ...
 
+    def look_up(self, checkout_id: str) -> Paid | None:
+        """Ask whether a checkout was paid."""
+        ...
+
 
 class CheckoutRow(Base):
     """One checkout."""
@@ -101,6 +105,11 @@ class Payments:
     def receive(self, body: bytes, headers: Mapping[str, str]) -> bool:
         """Take a provider's message; True if credits came of it, False if it was known before."""
         paid = self._enabled().event(body, headers, self._clock())
+        return paid is not None and self._credit(paid)
+
+    def refresh(self, checkout_id: str) -> bool:
+        """Ask the provider about a checkout whose message was missed; True if credits came."""
+        paid = self._enabled().look_up(checkout_id)
         return paid is not None and self._credit(paid)
 
     def _credit(self, paid: Paid) -> bool:

@@ -106,7 +106,7 @@ FREE = Plan(
     concurrent_requests=2,
     monthly_tokens=1_000_000,
 )
-OWNER = Plan("owner", "This machine's owner", priority=10)
+OWNER = Plan("owner", "Owner", priority=10)
 
 
 class PlanRow(Base):

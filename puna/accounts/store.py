@@ -51,7 +51,7 @@ class Store:
 
         Passes the start gate and brings the schema up to date; StoreError where either fails.
         """
-        engine = _engine(url)
+        engine = engine_for(url)
         store = cls(engine)
         try:
             if store.is_sqlite:
@@ -114,7 +114,8 @@ class Store:
             raise StoreError(message) from error
 
 
-def _engine(url: str) -> Engine:
+def engine_for(url: str) -> Engine:
+    """Return an engine for the address; StoreError if it is none, or no fit place for a file."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":

@@ -11,12 +11,19 @@ import sys
 import typer
 
 from puna.cli.ask import ask
+from puna.cli.backup import backup, restore
 from puna.cli.bench import bench
 from puna.cli.chat import chat
+from puna.cli.credits import credits_
+from puna.cli.keys import keys
 from puna.cli.models import models
 from puna.cli.perplexity import perplexity
+from puna.cli.plans import plans
 from puna.cli.pull import pull
+from puna.cli.tenants import tenants
 from puna.cli.tokenize import tokenize
+from puna.cli.usage import invoice, usage
+from puna.cli.users import users
 from puna.config import Settings
 from puna.errors import PunaError
 
@@ -55,8 +62,17 @@ _add(pull, "puna pull hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M")
 _add(bench, "puna bench --prompt 512 --new 128 --json")
 _add(tokenize, "puna tokenize 'Hello, world'")
 _add(perplexity, "puna perplexity book.txt")
+_add(usage, "puna usage --tenant acme --since 2026-11-01 --csv")
+_add(invoice, "puna invoice acme 2026-11 --output invoice.html")
+_add(backup, "puna backup accounts.jsonl.gz")
+_add(restore, "puna restore accounts.jsonl.gz")
 _add(version, "puna version")
 app.add_typer(models, name="models", epilog="Example: puna models show smollm2")
+app.add_typer(tenants, name="tenants", epilog="Example: puna tenants create acme")
+app.add_typer(users, name="users", epilog="Example: puna users invite --tenant acme")
+app.add_typer(keys, name="keys", epilog="Example: puna keys create laptop --tenant acme")
+app.add_typer(plans, name="plans", epilog="Example: puna plans create pro --rpm 600")
+app.add_typer(credits_, name="credits", epilog="Example: puna credits add acme 25.00")
 
 
 def main() -> None:

@@ -21,15 +21,12 @@ from puna.errors import StoreError
 LOCK = 0x70756E61  # "puna": PostgreSQL's advisory lock, so that two starts upgrade one by one
 
 
-def upgrade(engine: Engine, target: str = "head") -> None:
+def upgrade(engine: Engine) -> None:
     """Run the steps that the database lacks; StoreError if it is newer than this Puna."""
-    script = ScriptDirectory(str(Path(__file__).parent))
-    if current(engine) == script.get_current_head():
+    if current(engine) == _steps().get_current_head():
         return  # the usual start takes no lock
-    with engine.execution_options(immediate=True).connect() as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        _run(connection, script, target)
+    with engine.execution_options(immediate=True).begin() as connection:
+        run(connection)
 
 
 def current(engine: Engine) -> str | None:
@@ -38,7 +35,11 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def _run(connection: Connection, script: ScriptDirectory, target: str) -> None:
+def run(connection: Connection, target: str = "head") -> None:
+    """Run the steps up to a version within the connection's transaction, one process at a time."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    script = _steps()
     context = EnvironmentContext(
         Config(), script, fn=lambda now, _: script._upgrade_revs(target, now)
     )
@@ -50,3 +51,7 @@ def _run(connection: Connection, script: ScriptDirectory, target: str) -> None:
             raise StoreError(
                 "the database was written by a newer Puna; update Puna, or restore an older copy"
             ) from error
+
+
+def _steps() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).parent))

@@ -6,6 +6,8 @@ Does not import the models: it says what the tables were when this version was m
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -23,17 +25,16 @@ def upgrade() -> None:
 
 def _built_in() -> None:
     """The plans and the tenant that every installation has."""
-    plan = (
+    now = time.time_ns() // 1000
+    op.execute(
         "INSERT INTO plans (id, title, models, requests_per_minute, tokens_per_minute, "
         "concurrent_requests, monthly_tokens, currency, priority, prices, created_at) VALUES "
+        f"""('free', 'Free', '["*"]', 20, 20000, 2, 1000000, 'USD', 0, '{{}}', {now}), """
+        f"""('owner', 'Owner', '["*"]', NULL, NULL, NULL, NULL, 'USD', 10, '{{}}', {now})"""
     )
     op.execute(
-        plan
-        + """('free', 'Free', '["*"]', 20, 20000, 2, 1000000, 'USD', 0, '{}', 0),
-        ('owner', 'This machine''s owner', '["*"]', NULL, NULL, NULL, NULL, 'USD', 10, '{}', 0)"""
-    )
-    op.execute(
-        "INSERT INTO tenants (id, name, plan_id, created_at) VALUES ('owner', 'owner', 'owner', 0)"
+        "INSERT INTO tenants (id, name, plan_id, created_at) "
+        f"VALUES ('owner', 'owner', 'owner', {now})"
     )
     op.execute("INSERT INTO meters VALUES ('owner', 0, 0, 0, 0, 0, 0)")
     op.execute("INSERT INTO balances VALUES ('owner', 'USD', 0, 0, 0)")

@@ -1,0 +1,250 @@
+"""Copies of a database: one portable file for SQLite and PostgreSQL alike.
+
+In: a database in use.  Out: gzipped JSON lines of one moment, with a checksum; and the way back.
+Knows the tables only as the database describes them, so that services' tables go along.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    func,
+    inspect,
+    select,
+    text,
+)
+
+from puna.accounts import migrations, store
+from puna.accounts.schema import utc_now
+from puna.accounts.store import Store
+from puna.errors import StoreError
+
+FORMAT = 1
+VERSION_TABLE = "alembic_version"
+BATCH_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What a copy holds."""
+
+    made_at: str
+    schema: str
+    rows: int
+    sha256: str
+
+
+def backup(source: Store, path: Path) -> Copy:
+    """Write a copy of one moment; writers wait only while SQLite's file is copied.
+
+    The file is readable by its owner alone: keys are in it as hashes, prices and names are not
+    hidden.  It appears under its name when it is complete and on the disk.
+    """
+    with _snapshot(source) as connection, _new_file(path) as file:
+        return _dump(connection, file)
+
+
+def check(path: Path) -> Copy:
+    """Read a copy whole; StoreError if a byte of it is not as it was written."""
+    digest, rows, header = sha256(), 0, {}
+    for number, line in enumerate(_lines(path)):
+        if number == 0:
+            header = _header(path, line)
+        found = json.loads(line)
+        if isinstance(found, dict) and "sha256" in found:
+            if (found["sha256"], found["rows"]) != (digest.hexdigest(), rows):
+                break
+            return Copy(header["made_at"], header["schema"], rows, found["sha256"])
+        digest.update(line)
+        rows += isinstance(found, list)
+    raise StoreError(f"the copy {path} is not whole, or was changed; take another one")
+
+
+def restore(path: Path, url: str) -> Copy:
+    """Fill an empty database from a copy, all or nothing, and bring its schema up to date."""
+    copy = check(path)
+    engine = store.engine_for(url)
+    try:
+        _refuse_used(engine)
+        with engine.execution_options(immediate=True).begin() as connection:
+            migrations.run(connection, copy.schema)
+            _fill(connection, path)
+    finally:
+        engine.dispose()
+    Store.open(url).close()
+    return copy
+
+
+@contextmanager
+def _snapshot(source: Store) -> Iterator[Connection]:
+    """One moment of the database, to read from at leisure."""
+    if not source.is_sqlite:
+        engine = source.engine.execution_options(isolation_level="REPEATABLE READ")
+        with engine.connect() as connection:
+            yield connection
+        return
+    with tempfile.TemporaryDirectory(prefix="puna-backup-") as folder:
+        copied = Path(folder) / "copy.db"
+        with source.engine.connect() as connection:
+            _copy_pages(connection, copied)
+        opened = create_engine(f"sqlite:///{copied}")
+        try:
+            with opened.connect() as connection:
+                yield connection
+        finally:
+            opened.dispose()
+
+
+def _copy_pages(connection: Connection, into: Path) -> None:
+    target = sqlite3.connect(into)
+    try:
+        driver: Any = connection.connection.driver_connection
+        driver.backup(target)
+    finally:
+        target.close()
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[gzip.GzipFile]:
+    """A file that takes its name only when it is complete and on the disk."""
+    part = path.with_name(f"{path.name}.part")
+    number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with open(number, "wb") as raw:
+            with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:
+                yield file
+            raw.flush()
+            os.fsync(raw.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _dump(connection: Connection, file: gzip.GzipFile) -> Copy:
+    digest, rows = sha256(), 0
+    schema = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    header = {
+        "puna_backup": FORMAT,
+        "schema": schema,
+        "made_at": utc_now().isoformat("T", "seconds"),
+    }
+    for record in _records(connection, header):
+        line = json.dumps(record, default=_packed, ensure_ascii=False).encode() + b"\n"
+        file.write(line)
+        digest.update(line)
+        rows += isinstance(record, list)
+    end = {"rows": rows, "sha256": digest.hexdigest()}
+    file.write(json.dumps(end).encode() + b"\n")
+    return Copy(header["made_at"], schema or "", rows, digest.hexdigest())
+
+
+def _records(
+    connection: Connection, header: dict[str, Any]
+) -> Iterator[dict[str, Any] | list[Any]]:
+    """The header; for each table its name and columns, then its rows as lists."""
+    yield header
+    for table in _tables(connection):
+        names = [column.name for column in table.columns]
+        yield {"table": table.name, "columns": names}
+        for row in connection.execute(select(table).order_by(*table.primary_key.columns)):
+            yield list(row)
+
+
+def _tables(connection: Connection) -> list[Table]:
+    """All tables, each after those that it refers to."""
+    found = MetaData()
+    found.reflect(connection)
+    return [table for table in found.sorted_tables if table.name != VERSION_TABLE]
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, (bytes, memoryview)):
+        return {"base64": base64.b64encode(bytes(value)).decode()}
+    raise TypeError(f"a column holds {type(value).__name__}, which a copy cannot carry")
+
+
+def _unpacked(value: Any, binary: bool) -> Any:
+    return base64.b64decode(value["base64"]) if binary and value is not None else value
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(path, "rb") as file:
+            yield from file
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise StoreError(f"the copy {path} is not whole, or no copy at all") from error
+
+
+def _header(path: Path, line: bytes) -> dict[str, Any]:
+    header = json.loads(line)
+    if not isinstance(header, dict) or header.get("puna_backup") != FORMAT:
+        raise StoreError(f"{path} is no copy that this Puna reads")
+    return header
+
+
+def _refuse_used(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if inspect(connection).get_table_names():
+            raise StoreError(
+                f"{engine.url.render_as_string()} is in use already; a copy goes into an "
+                "empty database: move the old one away first"
+            )
+
+
+def _fill(connection: Connection, path: Path) -> None:
+    tables = {table.name: table for table in _tables(connection)}
+    for table in reversed(tables.values()):  # what the migrations put in is in the copy, too
+        if connection.scalar(select(func.count()).select_from(table)):
+            connection.execute(table.delete())
+    for name, columns, rows in _groups(_lines(path)):
+        table = tables[name]
+        binary = [table.columns[column].type.python_type is bytes for column in columns]
+        values = [dict(zip(columns, map(_unpacked, row, binary), strict=True)) for row in rows]
+        connection.execute(table.insert(), values)
+    for table in tables.values():
+        _continue_numbers(connection, table)
+
+
+def _groups(lines: Iterable[bytes]) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """Yield table, columns and some rows, again and again."""
+    name = ""
+    columns: list[str] = []
+    rows: list[list[Any]] = []
+    for line in lines:
+        record = json.loads(line)
+        if isinstance(record, list):
+            rows.append(record)
+        if rows and (len(rows) == BATCH_ROWS or isinstance(record, dict)):
+            yield name, columns, rows
+            rows = []
+        if isinstance(record, dict) and "table" in record:
+            name, columns = record["table"], record["columns"]
+
+
+def _continue_numbers(connection: Connection, table: Table) -> None:
+    """PostgreSQL counts rows apart from the table: go on after the last one."""
+    column = table.autoincrement_column
+    if connection.dialect.name != "postgresql" or column is None:
+        return
+    largest = connection.scalar(select(func.max(column)))
+    sequence = func.pg_get_serial_sequence(table.name, column.name)
+    if largest is not None:
+        connection.execute(select(func.setval(sequence, largest)))
