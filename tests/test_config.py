@@ -25,10 +25,11 @@ def test_every_variable_is_read() -> None:
             "PUNA_THREADS": "2",
             "PUNA_CONTEXT": "4096",
             "PUNA_ISA": "scalar",
+            "PUNA_PACKED_CACHE": "off",
             "PATH": "/bin",
         }
     )
-    assert settings == Settings(Path("/srv/puna"), "llama.gguf", 2, 4096, "scalar")
+    assert settings == Settings(Path("/srv/puna"), "llama.gguf", 2, 4096, "scalar", False)
 
 
 def test_an_empty_variable_counts_as_absent() -> None:
@@ -47,6 +48,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PUNA_CONTEXT", "-1", "PUNA_CONTEXT is '-1'"),
         ("PUNA_CONTEXT", "\u0662", "whole number from 1 to"),
         ("PUNA_ISA", "sse2", "scalar, avx2, avx512, neon, neondot"),
+        ("PUNA_PACKED_CACHE", "no", "set it to on or off"),
     ],
 )
 def test_a_wrong_variable_is_named(name: str, value: str, message: str) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+from puna.formats import open_checkpoint
+from puna.formats.packed import HEAD
+from puna.model.llama import Llama
+from puna.model.packed import PackedCache
 from tests.cli.conftest import Puna
 from tests.tiny import TinyLlama
 
@@ -62,3 +67,44 @@ def test_remove_removes(puna: Puna, home: Path, yes: str) -> None:
 def test_shapes_prints_the_table_of_the_docs(puna: Puna) -> None:
     table = puna("models", "shapes").stdout
     assert table in (Path(__file__).parents[2] / "docs/models.md").read_text()
+
+
+def kept(home: Path) -> Path:
+    """Load the tiny model as a large one is loaded, so that its packed weights are kept."""
+    path = home / "models/tiny/tiny.gguf"
+    with open_checkpoint(path) as checkpoint:
+        cache = PackedCache(home / "spare", worthwhile_bytes=0)
+        Llama.from_checkpoint(checkpoint, kv_blocks=1, packed=cache).close()
+    (file,) = cache.files(path)
+    return file
+
+
+def test_packed_weights_are_listed_and_removed_with_their_model(puna: Puna, home: Path) -> None:
+    file = kept(home)
+    size = f"{file.stat().st_size / 1e6:,.1f} MB"
+    assert f"tiny, {size} packed" in puna("models").stdout
+    assert f"{size} kept on disk" in puna("models", "show", "tiny").stdout
+    assert puna("models", "remove", "tiny", "--yes").returncode == 0
+    assert not file.exists()
+
+
+def test_verify_packs_anew_and_removes_what_differs(puna: Puna, home: Path) -> None:
+    assert "no packed weights" in puna("models", "verify", "tiny").stdout
+    file = kept(home)
+    assert puna("models", "verify", "tiny").stdout == f"{file}: sound\n"
+    spoil_where_no_start_looks(file)
+    done = puna("models", "verify", "tiny")
+    assert done.returncode == 1
+    assert "differs in what they were made from; removed" in done.stderr
+    assert not file.exists()
+
+
+def spoil_where_no_start_looks(file: Path) -> None:
+    """Give the table another hash of the model, and the table's own hash to match."""
+    data = file.read_bytes()
+    magic, version, offset, size, _ = HEAD.unpack(data[: HEAD.size])
+    table = json.loads(data[offset:])
+    table["sources"][0]["sha256"] = "0" * 64
+    text = json.dumps(table).encode()
+    head = HEAD.pack(magic, version, offset, size, hashlib.sha256(text).digest())
+    file.write_bytes(head + data[HEAD.size : offset] + text)
