@@ -10,6 +10,7 @@ our own mistakes; these are for what a user or a file can cause.
     │   ├── UnsupportedModelError     it is not a Llama, or its tokenizer is unknown
     │   └── MissingTensorError        a weight that the network needs is absent or misshapen
     ├── ModelNotFoundError        no such model in the store, or no such file
+    ├── ModelUnavailableError     still being loaded, or no memory for it; carries seconds to wait
     ├── DownloadError             a pull did not finish; what was fetched is kept for resuming
     │   ├── HashMismatchError         the bytes are not those that were promised; discarded
     │   └── GatedModelError           the hub wants a licence accepted or a token
@@ -74,6 +75,14 @@ class MissingTensorError(ModelFileError):
 
 class ModelNotFoundError(PunaError):
     """No such model in the store, and no such file."""
+
+
+class ModelUnavailableError(PunaError):
+    """Not now; `retry_after_s` says when, None if waiting does not help."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DownloadError(PunaError):

@@ -62,7 +62,7 @@ def open_model(
     checkpoint = open_checkpoint(ModelStore(_home(home)).find(model))
     try:
         config = LlamaConfig.from_checkpoint(checkpoint)
-        context = _context(config, context_tokens)
+        context = context_for(config, context_tokens)
         tokenizer = Tokenizer.from_checkpoint(checkpoint)
         template = choose_template(checkpoint, tokenizer)
         llama = Llama.from_checkpoint(
@@ -86,18 +86,28 @@ def _home(home: str | Path | None) -> Path:
     return Path(home or os.environ.get("PUNA_HOME", "~/.local/share/puna")).expanduser()
 
 
-def _context(config: LlamaConfig, wanted: int | None) -> int:
+def context_for(config: LlamaConfig, wanted: int | None) -> int:
     """Return the context asked for, which the model itself judges, or a modest one."""
     if wanted is not None:
         return wanted
     return min(config.max_position_embeddings, LONGEST_CONTEXT_UNASKED)
 
 
+def kv_bytes(config: LlamaConfig, context: int, kv_tokens: int | None) -> int:
+    """Return what the cache of keys and values takes in memory."""
+    return _kv_blocks(config, context, kv_tokens) * BLOCK_TOKENS * _token_bytes(config)
+
+
 def _kv_blocks(config: LlamaConfig, context: int, kv_tokens: int | None) -> int:
     """Return the blocks for `kv_tokens`, or for 512 MiB but at least one whole context."""
     if kv_tokens is not None and kv_tokens < BLOCK_TOKENS:
         raise SettingError(f"kv_tokens is {kv_tokens}; it must be at least {BLOCK_TOKENS}")
-    values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
-    affordable = KV_BYTES_UNASKED // (values * _KV_VALUE_BYTES)
+    affordable = KV_BYTES_UNASKED // _token_bytes(config)
     tokens = max(context, affordable) if kv_tokens is None else kv_tokens
     return -(-tokens // BLOCK_TOKENS)
+
+
+def _token_bytes(config: LlamaConfig) -> int:
+    """Return what the keys and values of one token take."""
+    values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    return values * _KV_VALUE_BYTES
