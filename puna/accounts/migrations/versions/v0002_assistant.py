@@ -195,14 +195,10 @@ def _tools() -> None:
 
 
 def _words(table: str, index: str) -> None:
-    """An index whose rows go with the rows of the table."""
+    """An index of the rows' words, under the rows' numbers."""
     if op.get_bind().dialect.name == "sqlite":
         # The words come folded and apart, so bytes over 127 are letters: the tokenizer "ascii".
         op.execute(f"CREATE VIRTUAL TABLE {index} USING fts5(words, tokenize = 'ascii')")
-        op.execute(
-            f"CREATE TRIGGER {index}_go AFTER DELETE ON {table} "
-            f"BEGIN DELETE FROM {index} WHERE rowid = old.number; END"
-        )
         return
     op.execute(
         f"CREATE TABLE {index} (number BIGINT NOT NULL CONSTRAINT pk_{index} PRIMARY KEY "

@@ -1,0 +1,1 @@
+"""What people use: each folder is one service, and none imports another."""

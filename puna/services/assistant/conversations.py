@@ -1,0 +1,198 @@
+"""Conversations: made, listed, renamed, found, deleted for good.
+
+In: an owner, ids, titles.  Out: conversations as plain data.
+Does not know what is said in them: messages.py does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, cast
+
+from sqlalchemy import Select, String, delete, select, tuple_
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
+from puna.accounts.store import Store
+from puna.errors import InvalidParameterError
+from puna.services.assistant.index import forget_gone, sweep
+from puna.services.assistant.owner import Owned, Owner, found, own
+from puna.services.assistant.words import fold
+
+LONGEST_TITLE = 200  # characters
+OPENING_TITLE = 60
+UNTITLED = "New conversation"
+
+TitleBy = Literal["opening", "model", "person"]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What stands in the list; `leaf_id` is the last message of the branch on screen."""
+
+    id: str
+    title: str
+    title_by: TitleBy
+    model: str
+    preset_id: str | None
+    leaf_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConversationRow(Owned, Base):
+    """One conversation."""
+
+    __tablename__ = "assistant_conversations"
+
+    number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    title: Mapped[str] = mapped_column(String(LONGEST_TITLE))
+    folded_title: Mapped[str] = mapped_column(String(2 * LONGEST_TITLE))
+    title_by: Mapped[str] = mapped_column(String(10))
+    model: Mapped[str] = mapped_column(String(200))
+    preset_id: Mapped[str | None] = mapped_column(String(64))
+    leaf_id: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+
+    def conversation(self) -> Conversation:
+        """Return it as plain data."""
+        return Conversation(
+            self.id,
+            self.title,
+            cast(TitleBy, self.title_by),
+            self.model,
+            self.preset_id,
+            self.leaf_id,
+            self.created_at,
+            self.updated_at,
+        )
+
+    def entitle(self, title: str, by: TitleBy) -> None:
+        """Give it a title on one line."""
+        self.title = " ".join(title.split())[:LONGEST_TITLE] or UNTITLED
+        self.folded_title = folded_title(self.title)
+        self.title_by = by
+
+
+class Conversations:
+    """Every person's conversations."""
+
+    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+        self._store, self._clock = store, clock
+
+    def create(
+        self, owner: Owner, *, title: str = "", model: str = "", preset_id: str | None = None
+    ) -> Conversation:
+        """Begin one; without a title the first message gives it."""
+        now = self._clock()
+        row = ConversationRow(
+            id=new_id("con"),
+            tenant_id=owner.tenant_id,
+            user_id=owner.user_id,
+            model=model,
+            preset_id=preset_id,
+            created_at=now,
+            updated_at=now,
+        )
+        row.entitle(title, "person" if title.strip() else "opening")
+        with self._store.write() as session:
+            session.add(row)
+        return row.conversation()
+
+    def get(self, owner: Owner, conversation_id: str) -> Conversation:
+        """Return one; NotFoundError where it is not this person's."""
+        with self._store.read() as session:
+            return find_conversation(session, owner, conversation_id).conversation()
+
+    def list(
+        self, owner: Owner, *, after: Conversation | None = None, limit: int = 50
+    ) -> list[Conversation]:
+        """Return a page, the latest first; `after` is the last one of the page before."""
+        with self._store.read() as session:
+            rows = session.scalars(_page(owner, after).limit(limit))
+            return [row.conversation() for row in rows]
+
+    def rename(self, owner: Owner, conversation_id: str, title: str) -> Conversation:
+        """Give it a title by hand, which no model changes again."""
+        if not title.strip():
+            raise InvalidParameterError("a title has at least one letter")
+        return self._entitle(owner, conversation_id, title, "person")
+
+    def improve_title(self, owner: Owner, conversation_id: str, title: str) -> Conversation:
+        """Take the model's title, unless a person gave one."""
+        kept = self.get(owner, conversation_id)
+        if kept.title_by == "person" or not title.strip():
+            return kept
+        return self._entitle(owner, conversation_id, title[:OPENING_TITLE], "model")
+
+    def choose(
+        self, owner: Owner, conversation_id: str, *, model: str, preset_id: str | None
+    ) -> Conversation:
+        """Go on with another model or preset."""
+        with self._store.write() as session:
+            row = find_conversation(session, owner, conversation_id)
+            row.model, row.preset_id = model, preset_id
+        return row.conversation()
+
+    def delete(self, owner: Owner, conversation_id: str) -> None:
+        """Delete it with its messages, its files and their words in the index, for good."""
+        with self._store.write() as session:
+            sweep(session)
+            session.delete(find_conversation(session, owner, conversation_id))
+            session.flush()
+            _forget_words(session)
+
+    def delete_all(self, owner: Owner) -> None:
+        """Delete every conversation of this person, for good."""
+        with self._store.write() as session:
+            sweep(session)
+            session.execute(
+                delete(ConversationRow).where(
+                    ConversationRow.tenant_id == owner.tenant_id,
+                    ConversationRow.user_id == owner.user_id,
+                )
+            )
+            _forget_words(session)
+
+    def _entitle(self, owner: Owner, conversation_id: str, title: str, by: TitleBy) -> Conversation:
+        with self._store.write() as session:
+            row = find_conversation(session, owner, conversation_id)
+            row.entitle(title, by)
+        return row.conversation()
+
+
+def find_conversation(session: Session, owner: Owner, conversation_id: str) -> ConversationRow:
+    """Return the person's row; NotFoundError where there is none."""
+    query = own(select(ConversationRow), ConversationRow, owner)
+    query = query.where(ConversationRow.id == conversation_id)
+    row: ConversationRow = found(session, query, "conversation", conversation_id)
+    return row
+
+
+def opening_title(text: str) -> str:
+    """Return a title from the first message: its first words, whole."""
+    line = next((line.strip(" #>*-`") for line in text.splitlines() if line.strip(" #>*-`")), "")
+    line = " ".join(line.split())
+    if len(line) <= OPENING_TITLE:
+        return line
+    return f"{line[:OPENING_TITLE].rsplit(' ', 1)[0]}…"
+
+
+def folded_title(title: str) -> str:
+    """Return the title as searches compare it."""
+    return " ".join(map(fold, title.split()))[: 2 * LONGEST_TITLE]
+
+
+def _page(owner: Owner, after: Conversation | None) -> Select[ConversationRow]:
+    order = (ConversationRow.updated_at, ConversationRow.id)
+    query = own(select(ConversationRow), ConversationRow, owner)
+    if after is not None:
+        query = query.where(tuple_(*order) < (after.updated_at, after.id))
+    return query.order_by(*(column.desc() for column in order))
+
+
+def _forget_words(session: Session) -> None:
+    forget_gone(session, "assistant_message_words", "assistant_messages")
+    forget_gone(session, "assistant_passage_words", "assistant_passages")

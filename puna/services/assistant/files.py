@@ -1,0 +1,390 @@
+"""Files that a person attached: kept as they came, cut into passages, searched, deleted for good.
+
+In: an owner, a name and bytes; later a question.  Out: files, and passages that answer it.
+Does not know how a file is parsed (reading/), nor how a passage is quoted (citations.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Select,
+    String,
+    Text,
+    func,
+    select,
+)
+from sqlalchemy.orm import Mapped, Session, deferred, mapped_column
+
+from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
+from puna.accounts.store import Store
+from puna.errors import FileRefusedError
+from puna.services.assistant.index import WordIndex, forget_gone, sweep
+from puna.services.assistant.owner import Owned, Owner, found, own
+from puna.services.assistant.passages import Passage, Place, cut
+from puna.services.assistant.ranking import Embedder, bm25, fused, nearness, question_words
+from puna.services.assistant.reading import ReadingLimits, read
+from puna.services.assistant.reading.kinds import MEDIA_TYPES
+from puna.services.assistant.words import Term, folded_words, stem
+
+LONGEST_NAME = 200
+MOST_CANDIDATES = 1_000  # passages with a word of the question that are scored
+
+WORDS = WordIndex("assistant_passage_words")
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """What one person may keep."""
+
+    files: int = 500
+    bytes_in_all: int = 500 * 2**20
+    reading: ReadingLimits = field(default_factory=ReadingLimits)
+
+
+@dataclass(frozen=True)
+class File:
+    """An attached file; `pages` is 0 where the kind has none."""
+
+    id: str
+    name: str
+    media_type: str
+    n_bytes: int
+    pages: int
+    passages: int
+    words: int
+    conversation_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    """A passage that answers, and the file in which it stands."""
+
+    file_id: str
+    name: str
+    passage: Passage
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a person keeps now, and may keep."""
+
+    files: int
+    n_bytes: int
+    limits: FileLimits
+
+
+class FileRow(Owned, Base):
+    """One file."""
+
+    __tablename__ = "assistant_files"
+
+    number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    conversation_id: Mapped[str | None] = mapped_column(
+        ForeignKey("assistant_conversations.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str] = mapped_column(String(LONGEST_NAME))
+    media_type: Mapped[str] = mapped_column(String(100))
+    n_bytes: Mapped[int] = mapped_column(Integer)
+    sha256: Mapped[str] = mapped_column(String(64))
+    content: Mapped[bytes] = deferred(mapped_column(LargeBinary))
+    pages: Mapped[int] = mapped_column(Integer)
+    passages: Mapped[int] = mapped_column(Integer)
+    words: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    def file(self) -> File:
+        """Return it as plain data."""
+        return File(
+            self.id,
+            self.name,
+            self.media_type,
+            self.n_bytes,
+            self.pages,
+            self.passages,
+            self.words,
+            self.conversation_id,
+            self.created_at,
+        )
+
+
+class PassageRow(Base):
+    """One passage."""
+
+    __tablename__ = "assistant_passages"
+
+    number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    file_id: Mapped[str] = mapped_column(
+        ForeignKey("assistant_files.id", ondelete="CASCADE"), index=True
+    )
+    ordinal: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text)
+    heading: Mapped[str] = mapped_column(Text)
+    place: Mapped[Any] = mapped_column(JSON)
+    line_numbers: Mapped[Any] = mapped_column(JSON)
+    words: Mapped[int] = mapped_column(Integer)
+    embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    def passage(self) -> Passage:
+        """Return it as plain data."""
+        place, numbers = Place(**self.place), tuple(self.line_numbers)
+        return Passage(self.ordinal, self.text, place, self.heading, numbers)
+
+
+class Files:
+    """Every person's files."""
+
+    def __init__(
+        self,
+        store: Store,
+        limits: FileLimits | None = None,
+        embedder: Embedder | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._store, self._clock = store, clock
+        self._limits = limits or FileLimits()
+        self._embedder = embedder
+
+    def add(
+        self, owner: Owner, name: str, data: bytes, *, conversation_id: str | None = None
+    ) -> File:
+        """Read a file and keep it; FileRefusedError if it cannot be read or is one too many.
+
+        The same bytes under the same name are kept once.
+        """
+        name = file_name(name)
+        self._check_room(owner, len(data))
+        if known := self._known(owner, name, data, conversation_id):
+            return known
+        document = read(name, data, self._limits.reading)
+        passages = list(cut(document))
+        vectors = self._vectors([passage.text for passage in passages])
+        row = FileRow(
+            id=new_id("fil"),
+            tenant_id=owner.tenant_id,
+            user_id=owner.user_id,
+            conversation_id=conversation_id,
+            name=name,
+            media_type=MEDIA_TYPES[document.kind],
+            n_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            content=data,
+            pages=document.pages,
+            passages=len(passages),
+            words=sum(len(line.text.split()) for line in document.lines),
+            created_at=self._clock(),
+        )
+        with self._store.write() as session:
+            self._check_room(owner, len(data))
+            session.add(row)
+            session.flush()
+            _keep_passages(session, row.id, passages, vectors)
+        return row.file()
+
+    def get(self, owner: Owner, file_id: str) -> File:
+        """Return a file; NotFoundError where it is not this person's."""
+        with self._store.read() as session:
+            return _find(session, owner, file_id).file()
+
+    def content(self, owner: Owner, file_id: str) -> bytes:
+        """Return the bytes as they came."""
+        with self._store.read() as session:
+            return _find(session, owner, file_id).content
+
+    def passage(self, owner: Owner, file_id: str, ordinal: int) -> Found:
+        """Return one passage, for a citation that is opened."""
+        with self._store.read() as session:
+            file = _find(session, owner, file_id)
+            query = select(PassageRow).where(
+                PassageRow.file_id == file.id, PassageRow.ordinal == ordinal
+            )
+            row: PassageRow = found(session, query, f"passage of {file.name!r}", str(ordinal))
+            return Found(file.id, file.name, row.passage())
+
+    def list(self, owner: Owner, *, conversation_id: str | None = None) -> list[File]:
+        """Return the files, of one conversation or all, the latest first."""
+        query = own(select(FileRow), FileRow, owner).order_by(FileRow.number.desc())
+        if conversation_id is not None:
+            query = query.where(FileRow.conversation_id == conversation_id)
+        with self._store.read() as session:
+            return [row.file() for row in session.scalars(query)]
+
+    def attach(self, owner: Owner, file_ids: Sequence[str], conversation_id: str) -> None:
+        """Let files without a conversation belong to this one; each must be this person's."""
+        with self._store.write() as session:
+            rows = [_find(session, owner, file_id) for file_id in file_ids]
+            for row in rows:
+                row.conversation_id = row.conversation_id or conversation_id
+
+    def delete(self, owner: Owner, file_id: str) -> None:
+        """Delete a file with its passages and their words, for good."""
+        with self._store.write() as session:
+            sweep(session)
+            session.delete(_find(session, owner, file_id))
+            session.flush()
+            forget_gone(session, "assistant_passage_words", "assistant_passages")
+
+    def kept(self, owner: Owner) -> Kept:
+        """Return what the person keeps."""
+        query = own(
+            select(func.count(FileRow.number), func.coalesce(func.sum(FileRow.n_bytes), 0)),
+            FileRow,
+            owner,
+        )
+        with self._store.read() as session:
+            files, n_bytes = session.execute(query).one()
+        return Kept(int(files), int(n_bytes), self._limits)
+
+    def search(
+        self, owner: Owner, question: str, *, file_ids: Sequence[str] | None = None, limit: int = 6
+    ) -> Sequence[Found]:
+        """Return the passages that answer best, of these files or of all that the person has."""
+        with self._store.read() as session:
+            scope = _scope(owner, file_ids)
+            candidates = _candidates(session, scope, question)
+            orders = [_by_words(session, scope, question, candidates)]
+            if self._embedder is not None:
+                orders.append(_by_meaning(session, scope, self._embedder.embed([question])[0]))
+            numbers = fused(*orders)[:limit]
+            return _found(session, numbers)
+
+    def _check_room(self, owner: Owner, n_bytes: int) -> None:
+        kept = self.kept(owner)
+        if kept.files >= self._limits.files:
+            raise FileRefusedError(
+                f"you keep {kept.files} files, as many as you may; delete one first"
+            )
+        if kept.n_bytes + n_bytes > self._limits.bytes_in_all:
+            raise FileRefusedError(
+                f"your files may take {self._limits.bytes_in_all >> 20} MiB in all and this one "
+                "would pass it; delete others first"
+            )
+
+    def _known(
+        self, owner: Owner, name: str, data: bytes, conversation_id: str | None
+    ) -> File | None:
+        query = own(select(FileRow), FileRow, owner).where(
+            FileRow.sha256 == hashlib.sha256(data).hexdigest(),
+            FileRow.name == name,
+            FileRow.conversation_id == conversation_id,
+        )
+        with self._store.read() as session:
+            row = session.scalars(query).first()
+            return row.file() if row else None
+
+    def _vectors(self, texts: Sequence[str]) -> Sequence[bytes | None]:
+        if self._embedder is None:
+            return [None] * len(texts)
+        return [_packed(vector) for vector in self._embedder.embed(texts)]
+
+
+def file_name(name: str) -> str:
+    """Return a name without folders and controls, cut in front of its ending."""
+    name = PurePosixPath(name.replace("\\", "/")).name
+    name = "".join(letter for letter in name if letter.isprintable()).strip()
+    suffix = PurePosixPath(name).suffix[:20]
+    if len(name) > LONGEST_NAME:
+        name = name[: LONGEST_NAME - len(suffix)] + suffix
+    return name or "file"
+
+
+def _keep_passages(
+    session: Session, file_id: str, passages: Sequence[Passage], vectors: Sequence[bytes | None]
+) -> None:
+    rows = [
+        PassageRow(
+            file_id=file_id,
+            ordinal=passage.ordinal,
+            text=passage.text,
+            heading=passage.heading,
+            place=vars(passage.place),
+            line_numbers=list(passage.line_numbers),
+            words=len(folded_words(passage.text)),
+            embedding=vector,
+        )
+        for passage, vector in zip(passages, vectors, strict=True)
+    ]
+    session.add_all(rows)
+    session.flush()
+    for row in rows:
+        WORDS.put(session, row.number, f"{row.heading} {row.text}")
+
+
+def _find(session: Session, owner: Owner, file_id: str) -> FileRow:
+    query = own(select(FileRow), FileRow, owner).where(FileRow.id == file_id)
+    row: FileRow = found(session, query, "file", file_id)
+    return row
+
+
+def _scope(owner: Owner, file_ids: Sequence[str] | None) -> Select[Any]:
+    scope = own(select(FileRow.id), FileRow, owner)
+    return scope if file_ids is None else scope.where(FileRow.id.in_(file_ids))
+
+
+def _candidates(session: Session, scope: Select[Any], question: str) -> dict[int, str]:
+    """Return passages with a word of the question, in whatever number it stands there."""
+    wanted = [Term((stem(word),), prefix=True) for word in question_words(question)]
+    if not wanted:
+        return {}
+    match = WORDS.any_of(session, wanted)
+    query = (
+        select(PassageRow.number, PassageRow.heading, PassageRow.text)
+        .join(match, match.c.number == PassageRow.number)
+        .where(PassageRow.file_id.in_(scope))
+        .order_by(match.c.rank)
+        .limit(MOST_CANDIDATES)
+    )
+    return {number: f"{heading} {text}" for number, heading, text in session.execute(query)}
+
+
+def _by_words(
+    session: Session, scope: Select[Any], question: str, candidates: dict[int, str]
+) -> list[int]:
+    query = select(func.count(PassageRow.number), func.avg(PassageRow.words))
+    total, mean = session.execute(query.where(PassageRow.file_id.in_(scope))).one()
+    scores = bm25(question, candidates, total=int(total), mean_words=float(mean or 0))
+    return sorted(scores, key=lambda number: (-scores[number], number))
+
+
+def _by_meaning(session: Session, scope: Select[Any], wanted: Sequence[float]) -> list[int]:
+    query = select(PassageRow.number, PassageRow.embedding).where(
+        PassageRow.file_id.in_(scope), PassageRow.embedding.is_not(None)
+    )
+    near = {
+        number: nearness(wanted, _unpacked(vector)) for number, vector in session.execute(query)
+    }
+    return sorted(near, key=lambda number: (-near[number], number))
+
+
+def _found(session: Session, numbers: Sequence[int]) -> list[Found]:
+    query = (
+        select(PassageRow, FileRow.id, FileRow.name)
+        .join(FileRow, FileRow.id == PassageRow.file_id)
+        .where(PassageRow.number.in_(numbers))
+    )
+    by_number = {
+        row.number: Found(file_id, name, row.passage())
+        for row, file_id, name in session.execute(query)
+    }
+    return [by_number[number] for number in numbers]
+
+
+def _packed(vector: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(vector)}f", *vector)
+
+
+def _unpacked(data: bytes | None) -> tuple[float, ...]:
+    assert data is not None, "asked for rows that have one"
+    return struct.unpack(f"<{len(data) // 4}f", data)

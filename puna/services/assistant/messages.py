@@ -1,0 +1,291 @@
+"""What was said in a conversation: a tree of messages, and the branch that is on screen.
+
+In: an owner, a conversation, texts.  Out: entries in the order in which they are read.
+Does not know the model: an answer is saved as it grows and finished by whoever makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import JSON, ForeignKey, String, Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
+from puna.accounts.store import Store
+from puna.errors import InvalidParameterError, NotFoundError
+from puna.services.assistant.conversations import (
+    UNTITLED,
+    ConversationRow,
+    find_conversation,
+    opening_title,
+)
+from puna.services.assistant.index import WordIndex
+from puna.services.assistant.owner import Owner
+from puna.services.assistant.tree import Node, Tree
+
+LONGEST_TEXT = 400_000  # characters in one message
+
+Role = Literal["user", "assistant"]
+Outcome = Literal["running", "complete", "length", "stopped", "broken"]
+
+WORDS = WordIndex("assistant_message_words")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message as it is read.
+
+    `steps` is how an answer came about: what was said before a round of tool calls, and the calls
+    ({"text", "calls": [{"id", "name", "arguments", "result", "outcome", "took_s"}]}); `sources`
+    is what its marks [1] point to (citations.Citation as a mapping); `count` the tokens and
+    seconds it took; `error` says why it broke off.
+    """
+
+    id: str
+    parent_id: str | None
+    role: Role
+    text: str
+    outcome: Outcome
+    siblings: tuple[str, ...]
+    created_at: datetime
+    model: str = ""
+    file_ids: tuple[str, ...] = ()
+    steps: tuple[Mapping[str, Any], ...] = ()
+    sources: tuple[Mapping[str, Any], ...] = ()
+    count: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Consecutive entries of a branch; `earlier` says that more stand before the first."""
+
+    entries: tuple[Entry, ...]
+    earlier: bool
+
+
+class MessageRow(Base):
+    """One message."""
+
+    __tablename__ = "assistant_messages"
+
+    number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), unique=True)
+    conversation_id: Mapped[str] = mapped_column(
+        ForeignKey("assistant_conversations.id", ondelete="CASCADE"), index=True
+    )
+    parent_id: Mapped[str | None] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(10))
+    text: Mapped[str] = mapped_column(Text)
+    outcome: Mapped[str] = mapped_column(String(10), index=True)
+    model: Mapped[str] = mapped_column(String(200), default="")
+    file_ids: Mapped[Any] = mapped_column(JSON, default=list)
+    steps: Mapped[Any] = mapped_column(JSON, default=list)
+    sources: Mapped[Any] = mapped_column(JSON, default=list)
+    count: Mapped[Any] = mapped_column(JSON, default=dict)
+    error: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    def entry(self, siblings: tuple[str, ...]) -> Entry:
+        """Return it as plain data."""
+        return Entry(
+            self.id,
+            self.parent_id,
+            cast(Role, self.role),
+            self.text,
+            cast(Outcome, self.outcome),
+            siblings,
+            self.created_at,
+            self.model,
+            tuple(self.file_ids),
+            tuple(self.steps),
+            tuple(self.sources),
+            dict(self.count),
+            self.error,
+        )
+
+
+class Messages:
+    """The messages of every person's conversations."""
+
+    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+        self._store, self._clock = store, clock
+
+    def say(
+        self,
+        owner: Owner,
+        conversation_id: str,
+        parent_id: str | None,
+        text: str,
+        *,
+        file_ids: Sequence[str] = (),
+    ) -> Entry:
+        """Add what the person says after `parent_id`; an edit is said beside the old message."""
+        if not text.strip() or len(text) > LONGEST_TEXT:
+            raise InvalidParameterError(f"a message has 1 to {LONGEST_TEXT:,} characters")
+        new = self._new(conversation_id, parent_id, "user", "complete", text=text)
+        new.file_ids = list(file_ids)
+        return self._add(owner, new)
+
+    def open_answer(
+        self, owner: Owner, conversation_id: str, parent_id: str, *, model: str
+    ) -> Entry:
+        """Begin an answer to `parent_id`; a further one stands beside those that are there."""
+        new = self._new(conversation_id, parent_id, "assistant", "running", text="", model=model)
+        return self._add(owner, new)
+
+    def save(
+        self, owner: Owner, message_id: str, text: str, steps: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Keep how far an answer has come, should the machine stop now."""
+        with self._store.write() as session:
+            row, _ = _find(session, owner, message_id)
+            row.text, row.steps = text, [dict(step) for step in steps]
+
+    def finish(
+        self,
+        owner: Owner,
+        message_id: str,
+        outcome: Outcome,
+        text: str,
+        *,
+        steps: Sequence[Mapping[str, Any]] = (),
+        sources: Sequence[Mapping[str, Any]] = (),
+        count: Mapping[str, Any] | None = None,
+        error: str = "",
+    ) -> Entry:
+        """End an answer; what was said stays, however it ended."""
+        with self._store.write() as session:
+            row, conversation = _find(session, owner, message_id)
+            row.outcome, row.text, row.error = outcome, text, error
+            row.steps, row.sources = [dict(s) for s in steps], [dict(s) for s in sources]
+            row.count = dict(count or {})
+            conversation.updated_at = self._clock()
+            WORDS.put(session, row.number, text)
+            return row.entry(_tree(session, conversation.id).siblings(row.id))
+
+    def path(
+        self,
+        owner: Owner,
+        conversation_id: str,
+        *,
+        leaf_id: str | None = None,
+        before: str | None = None,
+        limit: int | None = None,
+    ) -> Page:
+        """Return the last `limit` entries of the branch on screen, or of another, before `before`."""  # noqa: E501
+        with self._store.read() as session:
+            conversation = find_conversation(session, owner, conversation_id)
+            tree = _tree(session, conversation.id)
+            ids = tree.path(_known(tree, leaf_id or conversation.leaf_id))
+            if before is not None:
+                ids = ids[: ids.index(before)] if before in ids else []
+            wanted = ids if limit is None else ids[-limit:]
+            return Page(_entries(session, tree, wanted), len(wanted) < len(ids))
+
+    def get(self, owner: Owner, message_id: str) -> Entry:
+        """Return one message."""
+        with self._store.read() as session:
+            row, conversation = _find(session, owner, message_id)
+            return row.entry(_tree(session, conversation.id).siblings(row.id))
+
+    def choose_branch(self, owner: Owner, conversation_id: str, message_id: str) -> Page:
+        """Show the branch of this message, down to its newest end."""
+        with self._store.write() as session:
+            conversation = find_conversation(session, owner, conversation_id)
+            tree = _tree(session, conversation.id)
+            conversation.leaf_id = tree.newest_leaf(_known(tree, message_id))
+        return self.path(owner, conversation_id)
+
+    def mend(self) -> int:
+        """Mark answers that were running when the machine stopped; return how many."""
+        with self._store.write() as session:
+            rows = session.scalars(select(MessageRow).where(MessageRow.outcome == "running")).all()
+            for row in rows:
+                row.outcome, row.error = "broken", "Puna stopped while this was being answered"
+                WORDS.put(session, row.number, row.text)
+            return len(rows)
+
+    def _new(
+        self,
+        conversation_id: str,
+        parent_id: str | None,
+        role: Role,
+        outcome: Outcome,
+        *,
+        text: str,
+        model: str = "",
+    ) -> MessageRow:
+        return MessageRow(
+            id=new_id("msg"),
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            role=role,
+            text=text,
+            outcome=outcome,
+            model=model,
+            created_at=self._clock(),
+            file_ids=[],
+            steps=[],
+            sources=[],
+            count={},
+            error="",
+        )
+
+    def _add(self, owner: Owner, row: MessageRow) -> Entry:
+        with self._store.write() as session:
+            conversation = find_conversation(session, owner, row.conversation_id)
+            _check_parent(session, row)
+            session.add(row)
+            session.flush()
+            WORDS.put(session, row.number, row.text)
+            conversation.leaf_id, conversation.updated_at = row.id, self._clock()
+            if conversation.title_by == "opening" and conversation.title == UNTITLED:
+                conversation.entitle(opening_title(row.text), "opening")
+            return row.entry(_tree(session, conversation.id).siblings(row.id))
+
+
+def _check_parent(session: Session, row: MessageRow) -> None:
+    """A person answers the assistant, the assistant a person, within one conversation."""
+    parent = session.scalar(
+        select(MessageRow).where(
+            MessageRow.id == row.parent_id, MessageRow.conversation_id == row.conversation_id
+        )
+    )
+    if row.parent_id is not None and parent is None:
+        raise NotFoundError(f"there is no message {row.parent_id!r} in this conversation")
+    if (parent.role if parent else "assistant") == row.role:
+        raise InvalidParameterError(f"the {row.role} cannot answer a message of their own")
+
+
+def _find(session: Session, owner: Owner, message_id: str) -> tuple[MessageRow, ConversationRow]:
+    row = session.scalar(select(MessageRow).where(MessageRow.id == message_id))
+    if row is None:
+        raise NotFoundError(f"there is no message {message_id!r}")
+    try:
+        return row, find_conversation(session, owner, row.conversation_id)
+    except NotFoundError:
+        raise NotFoundError(f"there is no message {message_id!r}") from None
+
+
+def _known(tree: Tree, message_id: str | None) -> str | None:
+    if message_id is not None and message_id not in tree:
+        raise NotFoundError(f"there is no message {message_id!r} in this conversation")
+    return message_id
+
+
+def _tree(session: Session, conversation_id: str) -> Tree:
+    query = select(MessageRow.id, MessageRow.parent_id, MessageRow.number)
+    rows = session.execute(query.where(MessageRow.conversation_id == conversation_id))
+    return Tree(Node(*row) for row in rows)
+
+
+def _entries(session: Session, tree: Tree, ids: Sequence[str]) -> tuple[Entry, ...]:
+    rows = {
+        row.id: row for row in session.scalars(select(MessageRow).where(MessageRow.id.in_(ids)))
+    }
+    return tuple(rows[message_id].entry(tree.siblings(message_id)) for message_id in ids)

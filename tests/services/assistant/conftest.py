@@ -1,0 +1,76 @@
+"""Both databases, two people, and a clock that only goes when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from puna.accounts.store import Store
+from puna.accounts.tenants import OWNER_TENANT
+from puna.accounts.users import UserRow
+from puna.services.assistant.owner import Owner
+from tests.services.assistant import postgres
+
+
+class Clock:
+    """A second passes whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    programs = postgres.binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL on this machine")
+    with postgres.running(programs) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "sqlite":
+        address = f"sqlite:///{tmp_path}/puna.db"
+    else:
+        address = postgres.new_database(request.getfixturevalue("server"))
+    opened = Store.open(address)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Store]:
+    """SQLite alone, for what has nothing to do with the database."""
+    opened = Store.open(f"sqlite:///{tmp_path}/puna.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def person(store: Store, name: str) -> Owner:
+    """Add a person without the slow hash of a password."""
+    row = UserRow(
+        id=f"usr_{name}",
+        tenant_id=OWNER_TENANT,
+        email=f"{name}@example.org",
+        name=name,
+        role="member",
+        password_hash="none",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        failed_attempts=0,
+    )
+    with store.write() as session:
+        session.add(row)
+    return Owner(OWNER_TENANT, row.id)
