@@ -19,6 +19,8 @@ our own mistakes; these are for what a user or a file can cause.
     │   ├── InvalidParameterError     a sampling parameter is out of range
     │   ├── TemplateError             the chat template refused, ran too long or grew too big
     │   └── GrammarError              a schema, regex or grammar cannot be enforced
+    ├── OverloadError             too many requests are here already; carries seconds to wait
+    ├── ShutdownError             the server is about to end
     ├── EngineError               the engine stopped, or failed in the middle of a step
     ├── NumericError              the network produced NaN or infinity
     ├── AccountError              what an account may not do, or does not have
@@ -125,6 +127,18 @@ class TemplateError(RequestError):
 
 class GrammarError(RequestError):
     """A schema, regex or grammar cannot be enforced."""
+
+
+class OverloadError(PunaError):
+    """Too many requests are here already; `retry_after_s` says when to come again."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ShutdownError(PunaError):
+    """The server is about to end."""
 
 
 class EngineError(PunaError):

@@ -9,12 +9,14 @@ A failure of the engine reaches every waiting request as an emission with
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
+from typing import Protocol
 
 from puna.engine.engine import Engine
 from puna.engine.load import Load
@@ -23,13 +25,20 @@ from puna.engine.sequence import Emission
 from puna.errors import EngineError, PunaError
 
 
+class Outbox(Protocol):
+    """Where the engine's thread puts a request's emissions; `put` must not block."""
+
+    def put(self, emission: Emission, /) -> None:
+        """Take the next emission."""
+        ...
+
+
 @dataclass(eq=False)
 class _Order:
     """A request between its consumer and the engine's thread."""
 
     request: Request
-    # SimpleQueue.put is reentrant: a destructor may call it at any moment.
-    outbox: SimpleQueue[Emission] = field(default_factory=SimpleQueue)
+    outbox: Outbox
     request_id: int | None = None  # once the engine has it
     unfinished: set[int] = field(init=False)  # choices, as the engine's thread sees them
 
@@ -53,15 +62,20 @@ class _Close:
     pass
 
 
+# SimpleQueue.put is reentrant: a destructor may call it at any moment.
 _Inbox = SimpleQueue[_Submit | _Cancel | _Close]
 
 
 class Ticket:
-    """A submitted request: iterate over its emissions, close to cancel what is left."""
+    """A submitted request: iterate over its emissions, close to cancel what is left.
 
-    def __init__(self, order: _Order, inbox: _Inbox) -> None:
+    There is nothing to iterate over where an outbox of the caller's own was given.
+    """
+
+    def __init__(self, order: _Order, inbox: _Inbox, emissions: SimpleQueue[Emission]) -> None:
         self._order = order
         self._inbox = inbox
+        self._emissions = emissions
         self._left = set(range(order.request.params.n))
         self._finalizer = weakref.finalize(self, inbox.put, _Cancel(order, None))
         self._finalizer.atexit = False
@@ -69,7 +83,7 @@ class Ticket:
     def __iter__(self) -> Iterator[Emission]:
         """Yield emissions until every choice has ended."""
         while self._left:
-            emission = self._order.outbox.get()
+            emission = self._emissions.get()
             if emission.finish_reason is not None:
                 self._left.discard(emission.index)
             yield emission
@@ -105,6 +119,7 @@ class EngineLoop:
         self._orders: dict[int, _Order] = {}
         self._gate = Lock()  # no request slips in behind the last one that is answered
         self._open = True
+        self.spoke_at = time.monotonic()  # when the engine last had any news
         self._thread = Thread(target=self._run, name="puna-engine", daemon=True)
         self._thread.start()
 
@@ -117,19 +132,24 @@ class EngineLoop:
         """Return how busy the engine is."""
         return self._engine.load()
 
-    def submit(self, request: Request) -> Ticket:
-        """Queue a request.
+    def check(self, request: Request) -> None:
+        """Raise what `submit` would say of the request itself."""
+        self._engine.check(request)
+
+    def submit(self, request: Request, outbox: Outbox | None = None) -> Ticket:
+        """Queue a request; its emissions go to `outbox`, or to the ticket's own queue.
 
         Raises at once: ContextOverflowError, InvalidParameterError, and
         EngineError once the loop is closed or its thread has died.
         """
         self._engine.check(request)
-        order = _Order(request)
+        emissions: SimpleQueue[Emission] = SimpleQueue()
+        order = _Order(request, emissions if outbox is None else outbox)
         with self._gate:
             if not self._open:
                 raise EngineError("the model is closed; open it again to go on")
             self._inbox.put(_Submit(order))
-        return Ticket(order, self._inbox)
+        return Ticket(order, self._inbox, emissions)
 
     def close(self) -> None:
         """End every request with EngineError, then the thread; twice does no harm."""
@@ -185,6 +205,7 @@ class EngineLoop:
             return self._engine.fail(failure)
 
     def _deliver(self, emissions: Iterable[Emission]) -> None:
+        self.spoke_at = time.monotonic()
         for emission in emissions:
             order = self._orders[emission.request_id]
             if emission.finish_reason is not None:

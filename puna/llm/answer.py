@@ -44,28 +44,69 @@ class Reading:
 
         Raises the error that ended a choice, if one did.
         """
-        choices = [Choice(self, index) for index in range(self.params.n)]
-        stats: dict[int, SequenceStats] = {}
+        transcript = Transcript(self, prompt_tokens)
         with ticket:
             for emission in ticket:
-                if emission.error is not None:
-                    raise emission.error
-                self._report(emission, prompt_tokens)
-                if emission.stats is not None:
-                    stats[emission.index] = emission.stats
-                totals = stats if len(stats) == self.params.n else {}
-                yield from choices[emission.index].read(emission, totals)
-
-    def _report(self, emission: Emission, prompt_tokens: int) -> None:
-        done = emission.prefilled_tokens
-        if self.progress is not None and done is not None and emission.index == 0:
-            self.progress(done, prompt_tokens)
+                yield from transcript.read(emission)
 
     def logprob(self, score: TokenScore) -> TokenLogprob:
         """Spell out a score's tokens."""
         text = self.tokenizer.token_text
         top = tuple((token_id, text(token_id), logprob) for token_id, logprob in score.top)
         return TokenLogprob(score.token_id, text(score.token_id), score.logprob, top)
+
+
+class Transcript:
+    """What all choices of one request have said, and what the engine counted for it."""
+
+    def __init__(self, reading: Reading, prompt_tokens: int) -> None:
+        self._reading = reading
+        self._prompt_tokens = prompt_tokens
+        self._choices = [Choice(reading, index) for index in range(reading.params.n)]
+        self._stats: dict[int, SequenceStats] = {}
+        self._prefilled = 0  # prompt tokens that the engine has computed or found
+        self._sampled = [0] * reading.params.n
+
+    @property
+    def unfinished(self) -> list[int]:
+        """The choices that have not ended."""
+        return [choice for choice in range(len(self._choices)) if choice not in self._stats]
+
+    @property
+    def usage(self) -> Usage:
+        """What the engine has counted up to now, exact once every choice has ended."""
+        ended = self._stats
+        completion = sum(
+            ended[index].completion_tokens if index in ended else sampled
+            for index, sampled in enumerate(self._sampled)
+        )
+        cached = ended[0].cached_tokens if 0 in ended else 0
+        return Usage(self._prefilled, completion, min(cached, self._prefilled))
+
+    def read(self, emission: Emission) -> Iterator[Delta]:
+        """Yield what the emission adds; raises the error that ended a choice, if one did."""
+        self.count(emission)
+        if emission.error is not None:
+            raise emission.error
+        self._report(emission)
+        totals = {} if self.unfinished else self._stats
+        yield from self._choices[emission.index].read(emission, totals)
+
+    def count(self, emission: Emission) -> None:
+        """Take in an emission's numbers alone."""
+        self._prefilled = max(self._prefilled, emission.prefilled_tokens or 0)
+        self._sampled[emission.index] += emission.token_id is not None
+        if emission.finish_reason is not None:
+            self._stats[emission.index] = emission.stats or self._guessed(emission.index)
+
+    def _guessed(self, index: int) -> SequenceStats:
+        """What was seen of a choice that ended with its engine, which cannot tell any more."""
+        return SequenceStats(self._prompt_tokens, 0, self._sampled[index], 0.0, 0.0, 0.0)
+
+    def _report(self, emission: Emission) -> None:
+        progress, done = self._reading.progress, emission.prefilled_tokens
+        if progress is not None and done is not None and emission.index == 0:
+            progress(done, self._prompt_tokens)
 
 
 class Choice:

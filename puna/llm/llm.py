@@ -13,11 +13,23 @@ from types import TracebackType
 from typing import Any, Self
 
 from puna.chat import Delta, Message, Reply, Tool
-from puna.engine import Engine, EngineLoop, EngineSettings, Load, Request, SamplingParams
+from puna.engine import (
+    Engine,
+    EngineLoop,
+    EngineSettings,
+    Load,
+    Request,
+    SamplingParams,
+    Ticket,
+)
+from puna.engine.loop import Outbox
 from puna.engine.perplexity import Perplexity, halved_windows, perplexity, plain_windows
+from puna.engine.pooling import Pooling
 from puna.llm.answer import Progress, Reading
 from puna.llm.defaults import model_defaults, sampling_params
+from puna.llm.embedding import Embedding, Embeddings, embed
 from puna.llm.opening import Opened, open_model
+from puna.llm.prepared import Prepared
 from puna.llm.reply import joined
 from puna.llm.stop import TextStop
 from puna.text.grammar import Grammar, GrammarCompiler, Mask
@@ -73,6 +85,7 @@ class LLM:
         self.defaults = model_defaults(self._opened.checkpoint)
         engine = Engine(self._opened.model, settings)
         self.context_tokens = engine.context_tokens
+        self.hidden_size = self._opened.model.config.hidden_size
         self._loop = EngineLoop(engine)
 
     def stream(
@@ -90,13 +103,15 @@ class LLM:
         `progress` hears of prompt tokens as they are read.  Prompts share
         cached work only under the same `cache_salt`.
         """
-        return self._start(
-            self._prompt_ids(messages, tools),
-            params,
-            tools=tuple(tools),
-            grammar=grammar,
-            progress=progress,
-            cache_salt=cache_salt,
+        return self._answer(
+            self.prepare(
+                messages,
+                tools=tools,
+                grammar=grammar,
+                progress=progress,
+                cache_salt=cache_salt,
+                **params,
+            )
         )
 
     def reply(self, messages: Sequence[Message], **options: Any) -> Reply:
@@ -118,8 +133,48 @@ class LLM:
         **params: Any,
     ) -> Iterator[Delta]:
         """Yield what follows raw text, which gets BOS if the model wants it, or token ids as is."""
+        return self._answer(
+            self.prepare_completion(
+                prompt, grammar=grammar, progress=progress, cache_salt=cache_salt, **params
+            )
+        )
+
+    def complete(self, prompt: str | Sequence[int], **options: Any) -> Reply:
+        """Return what follows raw text or token ids; takes what `stream_completion` takes."""
+        return joined(self.stream_completion(prompt, **options))
+
+    def prepare(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Tool] = (),
+        grammar: Grammar | None = None,
+        progress: Progress | None = None,
+        cache_salt: str = "",
+        **params: Any,
+    ) -> Prepared:
+        """Do all work on a dialog's text that comes before the engine; `begin` does the rest."""
+        return self._prepared(
+            self._prompt_ids(messages, tools),
+            params,
+            tools=tuple(tools),
+            grammar=grammar,
+            progress=progress,
+            cache_salt=cache_salt,
+        )
+
+    def prepare_completion(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        grammar: Grammar | None = None,
+        progress: Progress | None = None,
+        cache_salt: str = "",
+        **params: Any,
+    ) -> Prepared:
+        """Do for raw text or token ids what `prepare` does for a dialog."""
         ids = self.tokenize(prompt, opening=True) if isinstance(prompt, str) else list(prompt)
-        return self._start(
+        return self._prepared(
             ids,
             params,
             continuing=True,
@@ -128,9 +183,43 @@ class LLM:
             cache_salt=cache_salt,
         )
 
-    def complete(self, prompt: str | Sequence[int], **options: Any) -> Reply:
-        """Return what follows raw text or token ids; takes what `stream_completion` takes."""
-        return joined(self.stream_completion(prompt, **options))
+    def check(self, prepared: Prepared) -> None:
+        """Raise what `begin` would say of the request: ContextOverflowError and the like."""
+        self._loop.check(prepared.request)
+
+    def begin(self, prepared: Prepared, outbox: Outbox | None = None) -> Ticket:
+        """Hand a request to the engine; its emissions go to `outbox`, or into the ticket."""
+        return self._loop.submit(prepared.request, outbox)
+
+    @property
+    def spoke_at(self) -> float:
+        """When the engine last had news of any request, by time.monotonic()."""
+        return self._loop.spoke_at
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's thread takes requests."""
+        return self._loop.alive
+
+    def embed(
+        self,
+        texts: str | Sequence[str] | Sequence[Sequence[int]],
+        *,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        pooling: Pooling = "mean",
+        cache_salt: str = "",
+    ) -> Embeddings:
+        """Return a vector for each text, which gets BOS if the model wants it, or token ids as is.
+
+        It is the mean of the text's last hidden states, or the "last" of them, cut to its first
+        `dimensions` and scaled to length 1.  Computed beside the answers under way, without
+        logits.  Raises a RequestError for a text that is empty or does not fit the context.
+        """
+        several = [texts] if isinstance(texts, str) else texts
+        ids = [self.tokenize(t, opening=True) if isinstance(t, str) else t for t in several]
+        embedding = Embedding(self.hidden_size, dimensions, normalize, pooling)
+        return embed(self._loop, embedding, ids, cache_salt)
 
     def tokenize(self, text: str, *, opening: bool = False) -> list[int]:
         """Return the ids of plain text; with `opening`, BOS before them if the model wants it."""
@@ -191,7 +280,11 @@ class LLM:
     def _prompt_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
         return encode_prompt(self.tokenizer, self.template.render(messages, tools))
 
-    def _start(
+    def _answer(self, prepared: Prepared) -> Iterator[Delta]:
+        """Submit now, so that a bad request fails here and not at the first delta."""
+        return prepared.reading.deltas(self.begin(prepared), prepared.prompt_tokens)
+
+    def _prepared(
         self,
         ids: Sequence[int],
         params: dict[str, Any],
@@ -201,8 +294,7 @@ class LLM:
         grammar: Grammar | None,
         progress: Progress | None,
         cache_salt: str,
-    ) -> Iterator[Delta]:
-        """Submit now, so that a bad request fails here and not at the first delta."""
+    ) -> Prepared:
         sampling = sampling_params(self.defaults, params)
         name = self.template.name
         reading = Reading(self.tokenizer, sampling, name, tools, progress, continuing)
@@ -214,7 +306,7 @@ class LLM:
             TextStop(sampling.stop, reading.decoder) if sampling.stop else None,
             cache_salt,
         )
-        return reading.deltas(self._loop.submit(request), len(request.prompt_ids))
+        return Prepared(request, reading)
 
     def _mask(self, grammar: Grammar | None) -> Mask | None:
         return None if grammar is None else self._grammars.compile(grammar)
