@@ -1,0 +1,156 @@
+"""Where requests are admitted, kept alive and settled.
+
+In: a caller, a model's name, work on text.  Out: jobs, each with its answers
+begun and its estimate reserved.  Knows neither HTTP nor OpenAI's shapes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Any
+from weakref import WeakValueDictionary
+
+from puna.accounts import Admission, Caller, Ledger, Outcome
+from puna.chat import Usage
+from puna.errors import PunaError, ShutdownError, StoreError
+from puna.llm import LLM
+from puna.llm.asynchronous import Talk, worked
+from puna.llm.models import Models
+from puna.llm.prepared import Prepared
+from puna.server.gate import Gate
+from puna.server.job import Job
+from puna.server.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+Preparing = Callable[[LLM], Sequence[Prepared]]
+SETTLING_TRIES = 5
+
+
+class Desk:
+    """One server's requests under way."""
+
+    def __init__(self, models: Models, ledger: Ledger, settings: ServerSettings) -> None:
+        self.models, self.ledger, self.settings = models, ledger, settings
+        self.gate = Gate(settings.most_requests)
+        self.known: WeakValueDictionary[str, LLM] = WeakValueDictionary()  # that have answered
+        self._jobs: set[Job] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def begin(self, caller: Caller, model: str, preparing: Preparing) -> Job:
+        """Admit a request and begin its answers; whoever gets the job must leave it again.
+
+        Raises whatever stands in the way; then nothing is held or reserved any more.
+        """
+        self.gate.enter()
+        place = AsyncExitStack()
+        place.callback(self.gate.leave)
+        try:
+            caller.plan.check_model(model)
+            llm = self.known[model] = await place.enter_async_context(
+                self.models.lease_async(model)
+            )
+            prepared = await worked(partial(preparing, llm))
+            for one in prepared:
+                llm.check(one)
+            admission = await self._admit(caller, model, estimate(prepared, llm.context_tokens))
+            return await self._job(llm, prepared, admission, place)
+        except BaseException:
+            self.do(place.aclose())
+            raise
+
+    async def settle(self, admission: Admission, usage: Usage, outcome: Outcome) -> None:
+        """Charge what the engine counted; tries again while the database refuses."""
+        for attempt in range(SETTLING_TRIES):
+            try:
+                await asyncio.to_thread(self.ledger.settle, admission, usage, outcome)
+                return
+            except StoreError as error:
+                log.error("a request could not be settled, attempt %d: %s", attempt + 1, error)
+                await asyncio.sleep(2**attempt)
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do something to its end, whatever becomes of the request that asked for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def keep_books(self) -> None:
+        """Renew the leases of jobs under way, and settle those of processes that are gone."""
+        sweep_at = 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            with suppress(StoreError):  # the next round tries again
+                await self._renew()
+                if clock() >= sweep_at:
+                    await asyncio.to_thread(self.ledger.release_stale)
+                    sweep_at = clock() + self.settings.sweep_s
+            await asyncio.sleep(self.settings.renew_s)
+
+    async def drain(self) -> None:
+        """Let nobody in, wait for answers under way, then end the rest and settle them."""
+        self.gate.close()
+        if not await self.gate.empty(self.settings.drain_s):
+            self.interrupt()
+            await self.gate.empty(self.settings.probe_s)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def interrupt(self) -> None:
+        """End every answer that is being given."""
+        self.gate.close()
+        for job in list(self._jobs):
+            job.interrupt(ShutdownError("the server is shutting down; the answer ends here"))
+
+    async def _admit(self, caller: Caller, model: str, usage: Usage) -> Admission:
+        """Reserve; where the client goes meanwhile, the reservation is given back."""
+        admitting = self.do(asyncio.to_thread(self.ledger.admit, caller, model, usage))
+        try:
+            return await asyncio.shield(admitting)
+        except asyncio.CancelledError:
+            self.do(self._give_back(admitting))
+            raise
+
+    async def _give_back(self, admitting: asyncio.Task[Admission]) -> None:
+        with suppress(PunaError):
+            await self.settle(await admitting, Usage(), "disconnect")
+
+    async def _job(
+        self, llm: LLM, prepared: Sequence[Prepared], admission: Admission, place: AsyncExitStack
+    ) -> Job:
+        talks: list[Talk] = []
+        job = Job(self, llm, talks, admission, place)
+        try:
+            if self.gate.closed and self.gate.inside == 0:
+                raise ShutdownError("the server is shutting down; try again later")
+            talks.extend(Talk(llm, one) for one in prepared)
+        except BaseException:
+            self.do(job.close("error"))
+            raise
+        self._jobs.add(job)
+        return job
+
+    def forget(self, job: Job) -> None:
+        """Stop renewing a job's lease."""
+        self._jobs.discard(job)
+
+    def counted(self) -> dict[str, Usage]:
+        """Return what the engine has counted of each request under way, by admission id."""
+        return {job.admission.id: job.usage for job in list(self._jobs)}
+
+    async def _renew(self) -> None:
+        counted = self.counted()
+        if counted:
+            await asyncio.to_thread(self.ledger.renew, counted)
+
+
+def estimate(prepared: Sequence[Prepared], context_tokens: int) -> Usage:
+    """Return what requests may take at most."""
+    return Usage(
+        sum(one.prompt_tokens for one in prepared),
+        sum(one.most_tokens(context_tokens) for one in prepared),
+    )
