@@ -11,9 +11,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from puna.errors import SettingError
 
+KvType = Literal["f16", "int8"]
 DEFAULT_MODEL = "smollm2"
 MOST_THREADS = 1024
 INSTRUCTION_SETS = ("scalar", "avx2", "avx512", "neon", "neondot")
@@ -24,6 +26,7 @@ NAMES = (
     "PUNA_CONTEXT",
     "PUNA_ISA",
     "PUNA_PACKED_CACHE",
+    "PUNA_KV_TYPE",
     "PUNA_DATABASE",
 )
 
@@ -37,6 +40,7 @@ class Settings:
     threads: int | None = None  # PUNA_THREADS: None uses the machine's cores
     context_tokens: int | None = None  # PUNA_CONTEXT: None leaves it to the model
     isa: str | None = None  # PUNA_ISA: None picks the best that this machine has
+    kv_type: KvType = "f16"  # PUNA_KV_TYPE: how keys and values are kept; int8 takes half the room
     packed_cache: bool = True  # PUNA_PACKED_CACHE: keep large models' packed weights on disk
 
     # PUNA_DATABASE: accounts elsewhere than in a file under home; never shown, for its password
@@ -59,6 +63,7 @@ class Settings:
             threads=_positive(given, "PUNA_THREADS", most=MOST_THREADS),
             context_tokens=_positive(given, "PUNA_CONTEXT"),
             isa=_isa(given),
+            kv_type=_kv_type(given),
             packed_cache=_switch(given, "PUNA_PACKED_CACHE"),
             database=given.get("PUNA_DATABASE"),
         )
@@ -90,6 +95,14 @@ def _isa(given: Mapping[str, str]) -> str | None:
     if value is not None and value not in INSTRUCTION_SETS:
         raise SettingError(f"PUNA_ISA is {value!r}; set it to one of {', '.join(INSTRUCTION_SETS)}")
     return value
+
+
+def _kv_type(given: Mapping[str, str]) -> KvType:
+    value = given.get("PUNA_KV_TYPE", "f16")
+    for kv_type in get_args(KvType):
+        if value == kv_type:
+            return kv_type  # type: ignore[no-any-return]
+    raise SettingError(f"PUNA_KV_TYPE is {value!r}; set it to one of {', '.join(get_args(KvType))}")
 
 
 def _switch(given: Mapping[str, str], name: str) -> bool:

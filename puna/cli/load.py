@@ -33,6 +33,7 @@ def open_llm(settings: Settings, model: str | None) -> LLM:
             home=settings.home,
             progress=progress,
             packed_cache=settings.packed_cache,
+            kv_type=settings.kv_type,
         )
 
 

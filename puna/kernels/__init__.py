@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ __all__ = [
     "BurstLimits",
     "Draws",
     "Kernels",
+    "KvType",
     "Matrix",
     "Network",
     "Rope",
@@ -46,6 +47,10 @@ Rope: TypeAlias = Any
 """Cosines and sines of every position, each (context_tokens, head_dim // 2)."""
 
 
+KvType: TypeAlias = Literal["f16", "int8"]
+"""How keys and values are kept: as halfs, or as bytes with a scale for each token and head."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a `Kernels` is built for: it allocates its cache and its buffers once."""
@@ -57,6 +62,7 @@ class Shape:
     kv_blocks: int
     max_batch_tokens: int
     context_tokens: int
+    kv_type: KvType = "f16"
 
 
 class Kernels(Protocol):

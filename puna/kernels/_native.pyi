@@ -32,6 +32,7 @@ class Tape:
         kv_blocks: int,
         max_batch_tokens: int,
         context_tokens: int,
+        kv_type: str,
         threads: int,
         isa: str | None,
     ) -> None: ...

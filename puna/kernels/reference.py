@@ -186,8 +186,15 @@ class Eager:
         end = int(self.batch.kv_lengths[sequence])
         for row, position in enumerate(range(end - len(k), end)):
             block = self.batch.block_tables[sequence, position // BLOCK_TOKENS]
-            self.keys[layer, block, :, position % BLOCK_TOKENS] = k[row]
-            self.values[layer, block, :, position % BLOCK_TOKENS] = v[row]
+            self.keys[layer, block, :, position % BLOCK_TOKENS] = self._kept(k[row])
+            self.values[layer, block, :, position % BLOCK_TOKENS] = self._kept(v[row])
+
+    def _kept(self, heads: Floats) -> Floats:
+        """Round (kv_heads, head_dim) to bytes and a scale for each head, where so they are kept."""
+        if self.shape.kv_type == "f16":
+            return heads
+        scale = np.abs(heads).max(axis=1, keepdims=True) / np.float32(127)
+        return _round_to(heads, scale, 127)
 
     def _cached(self, cache: NDArray[Any], blocks: NDArray[np.int32], length: int) -> Floats:
         """Gather one sequence's tokens from its blocks: (kv_heads, length, head_dim)."""

@@ -25,6 +25,7 @@ from puna.engine import (
 from puna.engine.loop import Outbox
 from puna.engine.perplexity import Perplexity, halved_windows, perplexity, plain_windows
 from puna.engine.pooling import Pooling
+from puna.kernels import KvType
 from puna.llm.answer import Progress, Reading
 from puna.llm.defaults import model_defaults, sampling_params
 from puna.llm.embedding import Embedding, Embeddings, embed
@@ -42,8 +43,9 @@ class LLM:
     `model` is a name in the model store or a path.  `context_tokens` is the
     longest prompt and answer together (at most what the model was trained
     for; 8,192 if the model can do more), `kv_tokens` what all requests
-    together keep in the KV cache, `threads` all cores unless said,
-    `isa` the instruction set ("scalar", "avx2", ...; the widest here unless said).
+    together keep in the KV cache, `kv_type` how ("int8" takes half the room of
+    "f16"), `threads` all cores unless said, `isa` the instruction set ("scalar",
+    "avx2", ...; the widest here unless said).
     With `packed_cache`, a model above 512 MB leaves a file beside it that makes
     its next start instant.
 
@@ -65,6 +67,7 @@ class LLM:
         progress: Progress | None = None,
         reference: bool = False,
         packed_cache: bool = True,
+        kv_type: KvType = "f16",
     ) -> None:
         settings = settings or EngineSettings()
         self._opened: Opened = open_model(
@@ -78,6 +81,7 @@ class LLM:
             progress=progress,
             reference=reference,
             packed_cache=packed_cache,
+            kv_type=kv_type,
         )
         self.path = self._opened.checkpoint.path
         self.tokenizer = self._opened.tokenizer

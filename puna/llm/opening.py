@@ -14,7 +14,7 @@ from pathlib import Path
 from puna.errors import SettingError
 from puna.formats.checkpoint import Checkpoint, open_checkpoint
 from puna.formats.store import ModelStore
-from puna.kernels.batch import BLOCK_TOKENS
+from puna.kernels import BLOCK_TOKENS, KvType
 from puna.model.config import LlamaConfig
 from puna.model.llama import Llama
 from puna.model.packed import PackedCache
@@ -23,7 +23,7 @@ from puna.text.tokenizer import Tokenizer
 
 LONGEST_CONTEXT_UNASKED = 8192  # an 8B Llama's keys and values take 1 GiB for as much
 KV_BYTES_UNASKED = 2**29
-_KV_VALUE_BYTES = 2  # keys and values are kept as halfs
+_KV_VALUE_BYTES: dict[KvType, int] = {"f16": 2, "int8": 1}
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def open_model(
     progress: Callable[[int, int], None] | None,
     reference: bool,
     packed_cache: bool,
+    kv_type: KvType,
 ) -> Opened:
     """Open and load; `progress` hears of bytes of weights.
 
@@ -68,7 +69,8 @@ def open_model(
         llama = Llama.from_checkpoint(
             checkpoint,
             context_tokens=context,
-            kv_blocks=_kv_blocks(config, context, kv_tokens),
+            kv_blocks=_kv_blocks(config, context, kv_tokens, kv_type),
+            kv_type=kv_type,
             max_batch_tokens=max_batch_tokens,
             threads=threads,
             isa=isa,
@@ -93,21 +95,24 @@ def context_for(config: LlamaConfig, wanted: int | None) -> int:
     return min(config.max_position_embeddings, LONGEST_CONTEXT_UNASKED)
 
 
-def kv_bytes(config: LlamaConfig, context: int, kv_tokens: int | None) -> int:
+def kv_bytes(
+    config: LlamaConfig, context: int, kv_tokens: int | None, kv_type: KvType = "f16"
+) -> int:
     """Return what the cache of keys and values takes in memory."""
-    return _kv_blocks(config, context, kv_tokens) * BLOCK_TOKENS * _token_bytes(config)
+    blocks = _kv_blocks(config, context, kv_tokens, kv_type)
+    return blocks * BLOCK_TOKENS * _token_bytes(config, kv_type)
 
 
-def _kv_blocks(config: LlamaConfig, context: int, kv_tokens: int | None) -> int:
+def _kv_blocks(config: LlamaConfig, context: int, kv_tokens: int | None, kv_type: KvType) -> int:
     """Return the blocks for `kv_tokens`, or for 512 MiB but at least one whole context."""
     if kv_tokens is not None and kv_tokens < BLOCK_TOKENS:
         raise SettingError(f"kv_tokens is {kv_tokens}; it must be at least {BLOCK_TOKENS}")
-    affordable = KV_BYTES_UNASKED // _token_bytes(config)
+    affordable = KV_BYTES_UNASKED // _token_bytes(config, kv_type)
     tokens = max(context, affordable) if kv_tokens is None else kv_tokens
     return -(-tokens // BLOCK_TOKENS)
 
 
-def _token_bytes(config: LlamaConfig) -> int:
+def _token_bytes(config: LlamaConfig, kv_type: KvType) -> int:
     """Return what the keys and values of one token take."""
     values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
-    return values * _KV_VALUE_BYTES
+    return values * _KV_VALUE_BYTES[kv_type]

@@ -24,6 +24,7 @@ from puna.kernels import (
     BurstLimits,
     Draws,
     Kernels,
+    KvType,
     Rope,
     Runner,
     Shape,
@@ -46,12 +47,16 @@ if TYPE_CHECKING:
 
 def network(k: Kernels, config: LlamaConfig, weights: LlamaWeights) -> Activation:
     """Compute the logits, (outputs, vocabulary)."""
+    return k.linear(hidden_states(k, config, weights), weights.output)
+
+
+def hidden_states(k: Kernels, config: LlamaConfig, weights: LlamaWeights) -> Activation:
+    """Compute the normed last hidden states, (outputs, hidden)."""
     x = k.embed(weights.embedding)  # (rows, hidden), the residual stream
     for layer in weights.layers:
         x = attention_block(k, config, x, layer, weights.rope)
         x = feed_forward_block(k, config, x, layer)
-    x = k.rms_norm(k.output_rows(x), weights.norm, config.rms_norm_eps)
-    return k.linear(x, weights.output)
+    return k.rms_norm(k.output_rows(x), weights.norm, config.rms_norm_eps)
 
 
 def attention_block(
@@ -103,19 +108,21 @@ class Llama:
         isa: str | None = None,
         reference: bool = False,
         packed: MatrixSource | None = None,
+        kv_type: KvType = "f16",
     ) -> Llama:
         """Load the weights and make room for `kv_blocks` blocks of cached keys and values.
 
         `context_tokens` is what the model was trained for, or what the cache can hold, unless
         said otherwise; `threads` is every core that this process may use, `isa` the widest
-        instruction set that it has.  With `reference`, NumPy computes.  `packed` may know the
+        instruction set that it has.  `kv_type` "int8" halves the cache and what a step reads of
+        it, for a little precision.  With `reference`, NumPy computes.  `packed` may know the
         matrices from an earlier time (`model.packed`).  Raises a ModelFileError for a model that
         cannot be run, and SettingError for a context that it does not have.
         """
         config = LlamaConfig.from_checkpoint(checkpoint)
         check_tensors(checkpoint, config)
         context = _context(config, context_tokens, kv_blocks)
-        shape = _shape(config, context, kv_blocks, max_batch_tokens)
+        shape = _shape(config, context, kv_blocks, max_batch_tokens, kv_type)
         load = partial(load_weights, checkpoint, config, context_tokens=context, progress=progress)
         if reference:
             eager = Eager(shape)
@@ -130,6 +137,10 @@ class Llama:
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Append the batch's tokens to the cache; compute (outputs, vocab_size) logits."""
         return self._kernels.run(self._network, batch)
+
+    def hidden(self, batch: Batch) -> NDArray[np.float32]:
+        """Append the batch's tokens to the cache; compute (outputs, hidden_size) hidden states."""
+        return self._kernels.run(self._hidden_states, batch)
 
     def sample(self, logits: NDArray[np.float32], draws: Draws) -> NDArray[np.int32]:
         """Pick a token out of each row of (rows, vocab_size) logits, or NOT_FINITE."""
@@ -150,6 +161,9 @@ class Llama:
     def _network(self, k: Kernels) -> Activation:
         return network(k, self.config, self._weights)
 
+    def _hidden_states(self, k: Kernels) -> Activation:
+        return hidden_states(k, self.config, self._weights)
+
 
 def _context(config: LlamaConfig, wanted: int | None, kv_blocks: int) -> int:
     trained = config.max_position_embeddings
@@ -163,7 +177,9 @@ def _context(config: LlamaConfig, wanted: int | None, kv_blocks: int) -> int:
     return wanted
 
 
-def _shape(config: LlamaConfig, context: int, kv_blocks: int, max_batch_tokens: int) -> Shape:
+def _shape(
+    config: LlamaConfig, context: int, kv_blocks: int, max_batch_tokens: int, kv_type: KvType
+) -> Shape:
     return Shape(
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
@@ -172,6 +188,7 @@ def _shape(config: LlamaConfig, context: int, kv_blocks: int, max_batch_tokens: 
         kv_blocks=kv_blocks,
         max_batch_tokens=max_batch_tokens,
         context_tokens=context,
+        kv_type=kv_type,
     )
 
 

@@ -8,26 +8,27 @@
 namespace puna::test {
 namespace {
 
-constexpr uint16_t kNan = 0x7e00;  // what lies where no token was stored
+constexpr uint8_t kNanByte = 0xff;  // what lies where no token was stored: NaN as a half and as a scale
 
 // One KV head's tokens, in blocks that lie in no order.
 struct Cache {
     int64_t head_dim;
-    std::vector<uint16_t> halfs;
+    KvType type;
+    std::vector<uint8_t> bytes;
     std::vector<int32_t> table;
 
-    Cache(const Isa& isa, int64_t head_dim_, int64_t tokens, const std::vector<float>& keys, const std::vector<float>& values)
-        : head_dim(head_dim_), table(static_cast<size_t>((tokens + kBlockTokens - 1) / kBlockTokens)) {
+    Cache(const Isa& isa, KvType type_, int64_t head_dim_, int64_t tokens, const std::vector<float>& keys, const std::vector<float>& values)
+        : head_dim(head_dim_), type(type_), table(static_cast<size_t>((tokens + kBlockTokens - 1) / kBlockTokens)) {
         for (size_t i = 0; i < table.size(); ++i) table[table.size() - 1 - i] = static_cast<int32_t>(i);
-        halfs.assign(table.size() * static_cast<size_t>(block_halfs()), kNan);
+        bytes.assign(table.size() * static_cast<size_t>(block_bytes()), kNanByte);
         for (int64_t t = 0; t < tokens; ++t) {
-            uint16_t* block = halfs.data() + table[static_cast<size_t>(t / kBlockTokens)] * block_halfs();
-            isa.store_key(keys.data() + t * head_dim, head_dim, t % kBlockTokens, block);
-            isa.store_value(values.data() + t * head_dim, head_dim, t % kBlockTokens, block + kBlockTokens * head_dim);
+            uint8_t* block = bytes.data() + table[static_cast<size_t>(t / kBlockTokens)] * block_bytes();
+            kernels(isa).store(keys.data() + t * head_dim, values.data() + t * head_dim, head_dim, t % kBlockTokens, block);
         }
     }
-    int64_t block_halfs() const { return 2 * kBlockTokens * head_dim; }
-    HeadCache head() const { return {halfs.data(), halfs.data() + kBlockTokens * head_dim, block_halfs(), table.data()}; }
+    const KvKernels& kernels(const Isa& isa) const { return isa.kv[static_cast<int>(type)]; }
+    int64_t block_bytes() const { return kv_block_bytes(type, head_dim); }
+    HeadCache head() const { return {bytes.data(), block_bytes(), table.data()}; }
 };
 
 struct Answer {
@@ -57,9 +58,9 @@ std::vector<float> Tile::attend(const Isa& isa, const Cache& cache, std::vector<
     int32_t last = 0;
     for (const int32_t row : rows) last = std::max(last, positions[static_cast<size_t>(row)]);
     const Keys next_keys{cache.head(), 0, 1};
-    isa.attend(queries, cache.head(), 0, &next_keys, answer.partial(), scratch.data());
+    cache.kernels(isa).attend(queries, cache.head(), 0, &next_keys, answer.partial(), scratch.data());
     for (int64_t key = kSpanTokens; key <= last; key += kSpanTokens) {
-        isa.attend(queries, cache.head(), key, nullptr, next.partial(), scratch.data());
+        cache.kernels(isa).attend(queries, cache.head(), key, nullptr, next.partial(), scratch.data());
         isa.merge(answer.partial(), next.partial(), count, head_dim);
     }
     std::vector<float> out(answer.mix.size());
@@ -72,11 +73,12 @@ std::vector<float> Tile::attend(const Isa& isa, const Cache& cache, std::vector<
 struct Case {
     int64_t head_dim, tokens;
     int heads, rows;
+    KvType kept;
     bool peaked;  // queries that see little but one key
 
     std::string name() const {
         return "head_dim " + std::to_string(head_dim) + " x " + std::to_string(heads) + " heads, " + std::to_string(rows) + " rows, " +
-               std::to_string(tokens) + " tokens" + (peaked ? ", peaked" : "");
+               std::to_string(tokens) + " tokens kept as " + (kept == KvType::F16 ? "halfs" : "bytes") + (peaked ? ", peaked" : "");
     }
 };
 
@@ -97,8 +99,8 @@ void check_case(const Isa& isa, const Case& c, Report& report) {
     Random random(static_cast<uint64_t>(c.head_dim * 1000 + c.tokens));
     const std::vector<float> keys = activations(c.tokens * c.head_dim, Level::Random, random);
     const std::vector<float> values = activations(c.tokens * c.head_dim, Level::Random, random);
-    const Cache cache(isa, c.head_dim, c.tokens, keys, values), scalar(kScalar, c.head_dim, c.tokens, keys, values);
-    report.expect(same_bits(cache.halfs, scalar.halfs), c.name(), ": the cache differs");
+    const Cache cache(isa, c.kept, c.head_dim, c.tokens, keys, values), scalar(kScalar, c.kept, c.head_dim, c.tokens, keys, values);
+    report.expect(same_bits(cache.bytes, scalar.bytes), c.name(), ": the cache differs");
     const Tile tile = make_tile(c, random);
     std::vector<int32_t> rows(static_cast<size_t>(c.rows));
     std::iota(rows.begin(), rows.end(), 0);
@@ -117,11 +119,13 @@ void check_case(const Isa& isa, const Case& c, Report& report) {
 }  // namespace
 
 void check_attention(const Isa& isa, Report& report) {
-    for (const int64_t head_dim : {8, 16, 24, 64, 80, 128})
-        for (const int64_t tokens : {1, 15, 16, 17, 32, 33, 255, 256, 257, 300, 513})
-            for (const int heads : {1, 3, 8})
-                for (const int rows : {1, 2, 7, 8}) check_case(isa, {head_dim, tokens, heads, rows, false}, report);
-    for (const int64_t tokens : {5, 31, 300, 800}) check_case(isa, {64, tokens, 4, 16, true}, report);
+    for (const KvType kept : {KvType::F16, KvType::Int8}) {
+        for (const int64_t head_dim : {8, 16, 24, 64, 80, 128})
+            for (const int64_t tokens : {1, 15, 16, 17, 32, 33, 255, 256, 257, 300, 513})
+                for (const int heads : {1, 3, 8})
+                    for (const int rows : {1, 2, 7, 8}) check_case(isa, {head_dim, tokens, heads, rows, kept, false}, report);
+        for (const int64_t tokens : {5, 31, 300, 800}) check_case(isa, {64, tokens, 4, 16, kept, true}, report);
+    }
 }
 
 }  // namespace puna::test

@@ -25,12 +25,12 @@ void check_stored_halfs(const Isa& isa, Report& report) {
     for (uint32_t bits = 0x32000000; bits < 0x48000000; bits += 0x0c01) {
         float eight[8];
         for (uint32_t i = 0; i < 8; ++i) eight[i] = bits_to_float((bits & ~0x1fffu) + 0x800 * i) * (i % 2 ? -1.0f : 1.0f);
-        uint16_t found[16 * 8], wanted[16 * 8];
-        isa.store_value(eight, 8, 0, found);
-        kScalar.store_value(eight, 8, 0, wanted);
-        report.expect(same_bits(found, wanted, 16), "halfs of ", eight[0], " ... ", eight[7]);
-        for (int64_t slot = 0; slot < kTileTokens; ++slot) isa.store_key(eight, 8, slot, found), kScalar.store_key(eight, 8, slot, wanted);
-        report.expect(same_bits(found, wanted, sizeof(found)), "transposed halfs of ", eight[0], " ... ", eight[7]);
+        std::vector<uint8_t> found(static_cast<size_t>(kv_block_bytes(KvType::F16, 8))), wanted = found;
+        for (int64_t slot = 0; slot < kBlockTokens; ++slot) {
+            isa.kv[0].store(eight, eight, 8, slot, found.data());
+            kScalar.kv[0].store(eight, eight, 8, slot, wanted.data());
+        }
+        report.expect(same_bits(found, wanted), "halfs of ", eight[0], " ... ", eight[7]);
     }
 }
 

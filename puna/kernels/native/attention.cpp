@@ -26,6 +26,7 @@ Handle Tape::attention(const Handle& qkv, const std::shared_ptr<Rope>& rope, int
 
 void Tape::rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, int thread) {
     const int64_t head_dim = shape_.head_dim, half = head_dim / 2, group = shape_.heads / shape_.kv_heads;
+    const KvKernels& kernels = isa_.kv[static_cast<int>(shape_.kv_type)];
     const Range mine = share(batch_.rows * shape_.kv_heads, thread);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
         const int64_t row = i / shape_.kv_heads, kv_head = i % shape_.kv_heads, position = batch_.positions[row];
@@ -36,8 +37,8 @@ void Tape::rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, in
         isa_.rotate(key, cos, sin, half);
         const int64_t sequence = plan_.sequence_of_row[static_cast<size_t>(row)];
         const int32_t block = batch_.block_tables[sequence * batch_.max_blocks + position / kBlockTokens];
-        isa_.store_key(key, head_dim, position % kBlockTokens, cache_.keys(layer, block, kv_head));
-        isa_.store_value(key + shape_.kv_heads * head_dim, head_dim, position % kBlockTokens, cache_.values(layer, block, kv_head));
+        const float* value = key + shape_.kv_heads * head_dim;
+        kernels.store(key, value, head_dim, position % kBlockTokens, cache_.part(layer, block, kv_head));
     }
 }
 
@@ -95,7 +96,7 @@ void Tape::attend_item(int64_t index, const View& qkv, int64_t layer, int thread
         const bool last = i + 1 == spans;
         const Keys following = last ? after.value_or(Keys{}) : span_keys(tile, item.kv_head, layer, first_span + i + 1);
         const Keys* next = last && !after ? nullptr : &following;
-        isa_.attend(queries, cache, (first_span + i) * kSpanTokens, next, i == 0 ? out : more, scratch);
+        isa_.kv[static_cast<int>(shape_.kv_type)].attend(queries, cache, (first_span + i) * kSpanTokens, next, i == 0 ? out : more, scratch);
         if (i > 0) isa_.merge(out, more, count, head_dim);
     }
 }

@@ -18,23 +18,68 @@ inline int64_t key_offset(int64_t slot, int64_t head_dim) {
     return slot / kTileTokens * head_dim * kTileTokens + slot % kTileTokens;
 }
 
-inline void store_key(const float* key, int64_t head_dim, int64_t slot, uint16_t* block) {
-    uint16_t* out = block + key_offset(slot, head_dim);
-    for (int64_t d = 0; d < head_dim; d += 8) {
-        uint16_t eight[8];
-        store_half(eight, load(key + d));
-        for (int i = 0; i < 8; ++i) out[(d + i) * kTileTokens] = eight[i];
-    }
-}
-
-inline void store_value(const float* value, int64_t head_dim, int64_t slot, uint16_t* block) {
-    for (int64_t d = 0; d < head_dim; d += 8) store_half(block + slot * head_dim + d, load(value + d));
-}
-
 inline F8 widened(const float* p) { return load(p); }
 inline F8 widened(const uint16_t* p) { return load_half(p); }
+inline F8 widened(const int8_t* p) { return load_i8(p); }
 
-// kRows queries against kTiles tiles of 16 transposed keys, in f16 or already widened.
+// A KV head's part of a block, as isa.h lays it out.
+template <class T>
+struct KvBlock {
+    using Value = T;
+    static const T* keys(const uint8_t* block) { return reinterpret_cast<const T*>(block); }
+    static const T* values(const uint8_t* block, int64_t head_dim) { return keys(block) + kBlockTokens * head_dim; }
+    static T* slot_of_key(uint8_t* block, int64_t head_dim, int64_t slot) { return reinterpret_cast<T*>(block) + key_offset(slot, head_dim); }
+    static T* slot_of_value(uint8_t* block, int64_t head_dim, int64_t slot) {
+        return reinterpret_cast<T*>(block) + (kBlockTokens + slot) * head_dim;
+    }
+};
+
+struct HalfBlock : KvBlock<uint16_t> {
+    static constexpr bool kScaled = false;
+    static void store(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block) {
+        uint16_t *keys = slot_of_key(block, head_dim, slot), *values = slot_of_value(block, head_dim, slot);
+        for (int64_t d = 0; d < head_dim; d += 8) {
+            uint16_t eight[8];
+            store_half(eight, load(key + d));
+            for (int i = 0; i < 8; ++i) keys[(d + i) * kTileTokens] = eight[i];
+            store_half(values + d, load(value + d));
+        }
+    }
+};
+
+// x = d q for one token's key or value.
+inline float round_to_bytes(const float* x, int64_t count, int8_t* q, int64_t stride) {
+    F8 top = zero();
+    for (int64_t i = 0; i < count; i += 8) top = max(top, abs(load(x + i)));
+    const float peak = maximum(top), d = peak < kVanishing ? 0.0f : peak / 127.0f;
+    const F8 divisor = splat(d > 0.0f ? d : 1.0f);
+    for (int64_t i = 0; i < count; i += 8) {
+        int8_t eight[8];
+        store_rounded(eight, div(load(x + i), divisor));
+        for (int k = 0; k < 8; ++k) q[(i + k) * stride] = eight[k];
+    }
+    return d;
+}
+
+struct ByteBlock : KvBlock<int8_t> {
+    static constexpr bool kScaled = true;
+    static const float* key_scales(const uint8_t* block, int64_t head_dim) {
+        return reinterpret_cast<const float*>(block + 2 * kBlockTokens * head_dim);
+    }
+    static const float* value_scales(const uint8_t* block, int64_t head_dim) { return key_scales(block, head_dim) + kBlockTokens; }
+    static void store(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block) {
+        float* scales = reinterpret_cast<float*>(block + 2 * kBlockTokens * head_dim);
+        scales[slot] = round_to_bytes(key, head_dim, slot_of_key(block, head_dim, slot), kTileTokens);
+        scales[kBlockTokens + slot] = round_to_bytes(value, head_dim, slot_of_value(block, head_dim, slot), 1);
+    }
+};
+
+template <class Block>
+void store(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block) {
+    Block::store(key, value, head_dim, slot, block);
+}
+
+// kRows queries against kTiles tiles of 16 transposed keys, as they are kept or already widened.
 template <int kRows, int kTiles, class Key>
 inline void score_tiles(const float* q, int64_t head_dim, const Key* keys, float* scores) {
     F8 total[kRows][2 * kTiles];
@@ -103,14 +148,23 @@ inline void in_tiles(int rows, Op op) {
     }
 }
 
-inline void widen(const uint16_t* in, int64_t count, float* out) {
-    for (int64_t i = 0; i < count; i += 8) store(out + i, load_half(in + i));
+template <class Value>
+inline void widen(const Value* in, int64_t count, float* out) {
+    for (int64_t i = 0; i < count; i += 8) store(out + i, widened(in + i));
 }
 
 // Asks for one block of keys or of values long before it is used: it is shorter than a hardware prefetcher needs
 // to find its pace. Values are asked for while their keys are scored, the next keys while values are mixed.
-inline void prefetch_block(const uint16_t* halfs, int64_t head_dim) {
-    for (int64_t i = 0; i < kBlockTokens * head_dim; i += 32) __builtin_prefetch(halfs + i, 0, 2);
+template <class Value>
+inline void prefetch_block(const Value* values, int64_t head_dim) {
+    constexpr int64_t line = 64 / sizeof(Value);
+    for (int64_t i = 0; i < kBlockTokens * head_dim; i += line) __builtin_prefetch(values + i, 0, 2);
+}
+
+// Scores or weights of `queries` for one block's tokens, times what scales those tokens.
+inline void scale_block(int queries, const float* scales, float* scores) {
+    for (int i = 0; i < queries; ++i)
+        for (int t = 0; t < kBlockTokens; t += 8) store(scores + i * kSpanTokens + t, mul(load(scores + i * kSpanTokens + t), load(scales + t)));
 }
 
 struct Span {
@@ -130,20 +184,16 @@ inline int64_t seen_keys(const Queries& in, int row, int64_t first_key) {
     return std::max<int64_t>(0, in.positions[in.batch_rows[row]] + 1 - first_key);
 }
 
-inline const uint16_t* key_block(const HeadCache& cache, int64_t key) {
-    return cache.keys + cache.table[key / kBlockTokens] * cache.block_halfs;
-}
+inline const uint8_t* block_of(const HeadCache& cache, int64_t key) { return cache.blocks + cache.table[key / kBlockTokens] * cache.block_bytes; }
 
-inline const uint16_t* value_block(const HeadCache& cache, int64_t key) {
-    return cache.values + cache.table[key / kBlockTokens] * cache.block_halfs;
-}
-
+template <class Block>
 inline void score_span(const Queries& in, const HeadCache& cache, const Span& span) {
     const int queries = in.rows * in.heads;
     const int64_t head_dim = in.head_dim;
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
-        const uint16_t* keys = key_block(cache, span.first_key + t);
-        prefetch_block(value_block(cache, span.first_key + t), head_dim);
+        const uint8_t* block = block_of(cache, span.first_key + t);
+        const auto* keys = Block::keys(block);
+        prefetch_block(Block::values(block, head_dim), head_dim);
         if (queries > kQueries) widen(keys, kBlockTokens * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* q = span.q + first * head_dim;
@@ -151,6 +201,7 @@ inline void score_span(const Queries& in, const HeadCache& cache, const Span& sp
             if (queries > kQueries) score_block<rows>(q, head_dim, span.wide, scores);
             else score_block<rows>(q, head_dim, keys, scores);
         });
+        if constexpr (Block::kScaled) scale_block(queries, Block::key_scales(block, head_dim), span.scores + t);
     }
 }
 
@@ -185,14 +236,17 @@ inline void soften_span(const Queries& in, const Span& span, const Partial& out)
     }
 }
 
+template <class Block>
 inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span, const Keys* next, float* mix) {
     const int queries = in.rows * in.heads;
     const int64_t head_dim = in.head_dim;
     std::memset(mix, 0, sizeof(float) * static_cast<size_t>(queries * head_dim));
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
         const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
-        const uint16_t* values = value_block(cache, span.first_key + t);
-        if (next && t < next->count) prefetch_block(key_block(next->cache, next->first + t), head_dim);
+        const uint8_t* block = block_of(cache, span.first_key + t);
+        const auto* values = Block::values(block, head_dim);
+        if (next && t < next->count) prefetch_block(Block::keys(block_of(next->cache, next->first + t)), head_dim);
+        if constexpr (Block::kScaled) scale_block(queries, Block::value_scales(block, head_dim), span.scores + t);
         if (queries > kQueries) widen(values, count * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* weights = span.scores + first * kSpanTokens + t;
@@ -202,7 +256,8 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
     }
 }
 
-inline void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch) {
+template <class Block>
+void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch) {
     int64_t seen_by_any = 0;
     for (int row = 0; row < queries.rows; ++row) seen_by_any = std::max(seen_by_any, seen_keys(queries, row, first_key));
     Span span;
@@ -212,9 +267,9 @@ inline void attend(const Queries& queries, const HeadCache& cache, int64_t first
     span.scores = span.q + kTileRows * queries.head_dim;
     span.wide = span.scores + kTileRows * kSpanTokens;
     gather_queries(queries, span.q);
-    score_span(queries, cache, span);
+    score_span<Block>(queries, cache, span);
     soften_span(queries, span, out);
-    mix_span(queries, cache, span, next, out.mix);
+    mix_span<Block>(queries, cache, span, next, out.mix);
 }
 
 inline float exp_one(float x) {

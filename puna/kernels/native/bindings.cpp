@@ -35,6 +35,12 @@ const Isa& isa_named(const std::optional<std::string>& name) {
     return *isa;
 }
 
+KvType kv_type_named(const std::string& name) {
+    if (name == "f16") return KvType::F16;
+    if (name == "int8") return KvType::Int8;
+    throw std::invalid_argument("tape: keys and values are kept as f16 or int8, not as " + name);
+}
+
 template <class A>
 Floats copied(const A& array) {
     return std::make_shared<std::vector<float>>(array.data(), array.data() + array.size());
@@ -139,12 +145,14 @@ NB_MODULE(_native, m) {
     nb::class_<Tape>(m, "Tape")
         .def("__init__",
              [](Tape* self, int64_t layers, int64_t heads, int64_t kv_heads, int64_t head_dim, int64_t kv_blocks,
-                int64_t max_batch_tokens, int64_t context_tokens, int threads, const std::optional<std::string>& isa) {
+                int64_t max_batch_tokens, int64_t context_tokens, const std::string& kv_type, int threads,
+                const std::optional<std::string>& isa) {
                  if (threads < 1 || threads > 1024) throw std::invalid_argument("tape: threads must be between 1 and 1024");
-                 new (self) Tape({layers, heads, kv_heads, head_dim, kv_blocks, max_batch_tokens, context_tokens}, threads, isa_named(isa));
+                 const Shape shape{layers, heads, kv_heads, head_dim, kv_blocks, max_batch_tokens, context_tokens, kv_type_named(kv_type)};
+                 new (self) Tape(shape, threads, isa_named(isa));
              },
              nb::kw_only(), "layers"_a, "heads"_a, "kv_heads"_a, "head_dim"_a, "kv_blocks"_a, "max_batch_tokens"_a,
-             "context_tokens"_a, "threads"_a, "isa"_a.none())
+             "context_tokens"_a, "kv_type"_a, "threads"_a, "isa"_a.none())
         .def_prop_ro("isa", [](const Tape& tape) { return tape.isa().name; })
         .def("matrix", &make_matrix, "type_name"_a, "rows"_a, "columns"_a, "data"_a, "row_order"_a.none() = nb::none())
         .def("begin", &Tape::begin)

@@ -54,12 +54,24 @@ struct Product {
 using Gemm = void (*)(const uint8_t* packed, int64_t matrix_rows, int64_t first, int64_t last,
                       const Activations& x, int64_t rows, const Product& out);
 
-// One KV head's keys and values: a block of 32 tokens is `block_halfs` halfs further on.
-// Keys lie transposed in two tiles [head_dim][16 tokens], values as [token][head_dim].
+constexpr int kBlockTokens = 32;    // tokens in a block of the KV cache
+constexpr int kTileTokens = 16;     // tokens in a transposed tile of keys: two registers of scores
+
+// How keys and values are kept: as halfs, or as bytes with a scale for each token and head.
+enum class KvType : int { F16, Int8 };
+constexpr int kKvTypes = 2;
+
+// One KV head's part of a block: keys, transposed in two tiles [head_dim][16 tokens], then values
+// [token][head_dim], then, of bytes, the scales of the keys and of the values.
+constexpr int64_t kv_block_bytes(KvType type, int64_t head_dim) {
+    const int64_t values = 2 * kBlockTokens * head_dim;
+    return type == KvType::F16 ? 2 * values : values + 2 * kBlockTokens * static_cast<int64_t>(sizeof(float));
+}
+
+// One KV head's keys and values in a layer's blocks.
 struct HeadCache {
-    const uint16_t* keys;      // of block 0
-    const uint16_t* values;    // of block 0
-    int64_t block_halfs;
+    const uint8_t* blocks;     // block 0
+    int64_t block_bytes;       // from a block to the next
     const int32_t* table;      // the sequence's blocks
 };
 
@@ -86,10 +98,18 @@ struct Partial {
     float* mix;        // (head_dim): sum of exp(score - peak) * value
 };
 
-constexpr int kBlockTokens = 32;    // tokens in a block of the KV cache
-constexpr int kTileTokens = 16;     // tokens in a transposed tile of keys: two registers of scores
 constexpr int kSpanTokens = 256;    // keys per partial result; fixed, so that sums do not depend on the split
 constexpr int kTileRows = 64;       // queries (rows x heads) per attention tile: 64 x 256 scores fit L2
+
+// What depends on how keys and values are kept.
+struct KvKernels {
+    // One token's key and value, (head_dim) each, into its slot of a block.
+    void (*store)(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block);
+    // Keys [first_key, first_key + kSpanTokens), as far as each row may see. At least one row sees at
+    // least one of them. `scratch` holds attend_scratch() floats. `next` are the keys that this thread will want
+    // after these, or null: they are asked of the memory meanwhile.
+    void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch);
+};
 
 struct Isa {
     const char* name;
@@ -100,12 +120,7 @@ struct Isa {
     void (*rms_norm)(const float* x, const float* weight, float eps, int64_t width, float* y);
     void (*silu_multiply)(float* gate, const float* up, int64_t width);
     void (*rotate)(float* x, const float* cos, const float* sin, int64_t half);
-    void (*store_key)(const float* key, int64_t head_dim, int64_t slot, uint16_t* block);
-    void (*store_value)(const float* value, int64_t head_dim, int64_t slot, uint16_t* block);
-    // Keys [first_key, first_key + kSpanTokens), as far as each row may see. At least one row sees at
-    // least one of them. `scratch` holds attend_scratch() floats. `next` are the keys that this thread will want
-    // after these, or null: they are asked of the memory meanwhile.
-    void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch);
+    KvKernels kv[kKvTypes];
     // Folds the next span's partial result of `count` queries into the first.
     void (*merge)(const Partial& into, const Partial& next, int64_t count, int64_t head_dim);
     void (*finish)(const Partial& partial, int64_t head_dim, float* out);

@@ -10,6 +10,7 @@ namespace puna {
 // What a tape is built for.
 struct Shape {
     int64_t layers, heads, kv_heads, head_dim, kv_blocks, max_batch_tokens, context_tokens;
+    KvType kv_type = KvType::F16;
 };
 
 // Borrowed arrays of one batch; see puna/kernels/batch.py.
