@@ -1,51 +1,64 @@
-"""A comparison as an SVG chart: a pair of bars for each kind of work, and its ratio."""
+"""A comparison as a chart: a pair of bars for each kind of work, and its ratio."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
-WIDTH, LEFT, RIGHT, ROW, TOP = 860, 250, 70, 46, 64
-PUNA, PEER, INK, PALE = "#b5651d", "#9aa5b1", "#1f2933", "#52606d"
+from bench.shapes import INK, PALE, PEER, PUNA, bar, document, rule, text
+
+WIDTH, LEFT, RIGHT, ROW, TOP, FOOT = 860, 270, 76, 46, 76, 40
+ROOM = WIDTH - LEFT - RIGHT - 70  # of the longest bar; its figure stands behind it
 
 
 def draw(report: dict[str, Any]) -> str:
-    """Draw the rows of `bench.against`'s report; bars are relative to the row's faster side."""
-    rows = report["rows"]
-    height = TOP + ROW * len(rows) + 16
-    title = f"{report['model']}, {report['threads']} threads, {report['isa']}: tokens per second"
+    """Draw llama.cpp's rows of `bench.against`'s report; the longer bar of each fills the room."""
+    rows = [row for row in report["rows"] if row["peer_engine"] == "llama.cpp"]
+    bottom = TOP + ROW * len(rows)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        _text(16, 26, title, INK, weight="600", size=15),
-        _text(16, 46, "Puna", PUNA, weight="600"),
-        _text(58, 46, "llama.cpp at its best setting", PALE),
+        text(
+            20,
+            32,
+            f"{report['model']}, {report['threads']} threads, {report['isa']}",
+            bold=True,
+            size=16,
+        ),
+        bar(20, 46, 12, 12, PUNA),
+        text(38, 57, "Puna", INK),
+        bar(86, 46, 12, 12, PEER),
+        text(104, 57, "llama.cpp at its best setting", PALE),
+        text(
+            WIDTH - 20,
+            57,
+            "tokens a second, or seconds where it says s",
+            PALE,
+            anchor="end",
+            size=12,
+        ),
     ]
     for index, row in enumerate(rows):
         parts += _row(TOP + ROW * index, row)
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def _row(y: int, row: dict[str, Any]) -> list[str]:
-    room = WIDTH - LEFT - RIGHT - 60
-    longest = max(row["puna"], row["peer"])
-    parts = [_text(16, y + 24, row["work"], INK)]
-    for offset, side, colour in ((6, "puna", PUNA), (22, "peer", PEER)):
-        length = room * row[side] / longest
-        parts.append(
-            f'<rect x="{LEFT}" y="{y + offset}" width="{length:.1f}" height="13" rx="2" '
-            f'fill="{colour}"/>'
-        )
-        parts.append(_text(LEFT + length + 6, y + offset + 11, f"{row[side]:,.0f}", PALE, size=12))
-    ratio = _text(WIDTH - 16, y + 26, f"{row['ratio']:.1f} x", INK, weight="600", size=15)
-    return [*parts, ratio.replace("<text", '<text text-anchor="end"')]
-
-
-def _text(
-    x: float, y: float, words: str, colour: str, *, weight: str = "400", size: int = 13
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y}" fill="{colour}" font-weight="{weight}" font-size="{size}">'
-        f"{escape(words)}</text>"
+    foot = (
+        f"medians of {report['repeat']} rounds in alternation; "
+        f"at best, this machine reads {report['ceiling_gb_s']} GB/s"
     )
+    return document(WIDTH, bottom + FOOT, [*parts, text(20, bottom + 24, foot, PALE, size=12)])
+
+
+def _row(y: float, row: dict[str, Any]) -> list[str]:
+    longest = max(row["puna"], row["peer"])
+    parts = [rule(20, y, WIDTH - 20, y), text(20, y + 28, row["work"])]
+    for offset, side, colour in ((8, "puna", PUNA), (24, "peer", PEER)):
+        length = ROOM * row[side] / longest
+        parts.append(bar(LEFT, y + offset, length, 14, colour))
+        parts.append(
+            text(LEFT + length + 6, y + offset + 11, _figure(row[side], row["unit"]), PALE, size=12)
+        )
+    return [
+        *parts,
+        text(WIDTH - 20, y + 29, f"{row['ratio']:.1f} x", bold=True, size=16, anchor="end"),
+    ]
+
+
+def _figure(value: float, unit: str) -> str:
+    shown = f"{value:,.0f}" if value >= 20 else f"{value:.1f}"
+    return f"{shown} s" if unit == "s" else shown

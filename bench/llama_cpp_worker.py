@@ -1,8 +1,8 @@
-"""llama.cpp's side of `against`, through llama-cpp-python's low-level calls.
+"""llama.cpp's side of the bench, through llama-cpp-python's low-level calls.
 
 Runs in the peer's own environment: imports nothing of Puna's.  Arguments: the
-file, threads, flash attention (0, 1), unified KV cache (0, 1), and whether a
-shared prefix is computed once and copied (1) or once a request (0).
+file, threads, flash attention (0, 1), and unified KV cache (0, 1).  A shared prefix
+is computed once and copied where the cache is unified.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import sys
 from time import perf_counter
 from typing import Any
 
-import llama_cpp as lib
-import numpy as np
+from bench.work import Prompts, Work
+from bench.worker import absent, serve
 
-from bench.work import Work
-from bench.worker import serve
+try:
+    import llama_cpp as lib
+    import numpy as np
+except ImportError:
+    absent("llama-cpp-python")
 
 BATCH_TOKENS = 512
 Row = tuple[int, int, int, bool]  # token, position, sequence, wants logits
@@ -27,38 +30,58 @@ SILENT = lib.llama_log_callback(lambda _level, _text, _data: None)
 
 
 class Side:
-    """One model under one setting; a fresh context for each measurement."""
+    """One model under one setting."""
 
-    def __init__(
-        self, path: str, threads: int, flash: bool, unified: bool, copies_prefix: bool
-    ) -> None:
+    def __init__(self, path: str, threads: int, flash: bool, unified: bool) -> None:
         lib.llama_log_set(SILENT, ctypes.c_void_p(0))
         lib.llama_backend_init()
         self.model = lib.llama_model_load_from_file(path.encode(), lib.llama_model_default_params())
         self.vocabulary = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(self.model))
         self.threads, self.flash, self.unified = threads, flash, unified
-        self.copies_prefix = copies_prefix
         self.batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
+        self.context: Any = None
+        self.held: tuple[Work, int] | None = None  # what the context has read
+        self.first: list[int] = []  # the tokens that follow it
 
     def measure(self, work: Work, seed: int) -> float:
         """Do the work; return the seconds of its timed part."""
+        if work.shared or not work.new:
+            return self.measure_all(work, seed)
+        self.hold(work, seed)
+        start, tokens = perf_counter(), self.first
+        for step in range(work.new):
+            tokens = self.decode([(t, work.context + step, s, True) for s, t in enumerate(tokens)])
+        return perf_counter() - start
+
+    def measure_all(self, work: Work, seed: int) -> float:
+        """Time the prompts, and the tokens that follow them."""
         prompts = work.prompts(self.vocabulary, seed)
-        self.context = lib.llama_init_from_model(self.model, self.parameters(work))
-        try:
-            start = perf_counter()
-            tokens = self.prefill(work, prompts)
-            if work.new and not work.shared:
-                start = perf_counter()
-            for step in range(work.new - (1 if work.shared else 0)):
-                tokens = self.decode(
-                    [(t, work.context + step, s, True) for s, t in enumerate(tokens)]
-                )
-            return perf_counter() - start
-        finally:
+        self.open(work)
+        start = perf_counter()
+        tokens = self.prefill(work, prompts)
+        for step in range(work.new - 1):
+            tokens = self.decode([(t, work.context + step, s, True) for s, t in enumerate(tokens)])
+        return perf_counter() - start
+
+    def hold(self, work: Work, seed: int) -> None:
+        """Read the prompts, or if they are read, forget what was said after them."""
+        if self.held != (work, seed):
+            self.open(work)
+            self.first = self.prefill(work, work.prompts(self.vocabulary, seed))
+            self.held = (work, seed)
+        memory = lib.llama_get_memory(self.context)
+        for sequence in range(work.sequences):
+            lib.llama_memory_seq_rm(memory, sequence, work.context, -1)
+
+    def open(self, work: Work) -> None:
+        """Make a fresh context, just large enough."""
+        if self.context is not None:
             lib.llama_free(self.context)
+        self.held = None
+        self.context = lib.llama_init_from_model(self.model, self.parameters(work))
+        assert self.context is not None
 
     def parameters(self, work: Work) -> Any:
-        """A context just large enough."""
         params = lib.llama_context_default_params()
         per_sequence = -(-(work.context + work.new) // 256) * 256
         params.n_ctx = per_sequence * work.sequences
@@ -69,10 +92,23 @@ class Side:
         params.kv_unified = self.unified
         return params
 
-    def prefill(self, work: Work, prompts: list[list[int]]) -> list[int]:
+    def perplexity(self, windows: Prompts) -> float:
+        """Read windows of token ids; exp of the mean surprise over their second halves."""
+        surprises = []
+        for window in windows:
+            self.open(Work("window", 1, len(window), 0))
+            self.decode([(token, i, 0, True) for i, token in enumerate(window)])
+            for row in range(len(window) // 2, len(window) - 1):
+                logits = self.logits(row).astype(np.float64)
+                peak = logits.max()
+                log_sum = peak + np.log(np.exp(logits - peak).sum())
+                surprises.append(log_sum - logits[window[row + 1]])
+        return float(np.exp(np.mean(surprises)))
+
+    def prefill(self, work: Work, prompts: Prompts) -> list[int]:
         """Read all prompts; return each one's first token."""
         begin = 0
-        if work.shared and self.copies_prefix:
+        if work.shared and work.copies and self.unified:
             begin = work.shared
             self.read(prompts[0][:begin], 0, 0)
             memory = lib.llama_get_memory(self.context)
@@ -105,10 +141,14 @@ class Side:
         return [self.likeliest(i) for i, row in enumerate(rows) if row[3]]
 
     def likeliest(self, row: int) -> int:
-        logits = lib.llama_get_logits_ith(self.context, row)
-        return int(np.ctypeslib.as_array(logits, (self.vocabulary,)).argmax())
+        return int(self.logits(row).argmax())
+
+    def logits(self, row: int) -> Any:
+        """Those after one row of the last batch, (vocabulary,)."""
+        values = lib.llama_get_logits_ith(self.context, row)
+        return np.ctypeslib.as_array(values, (self.vocabulary,))
 
 
 if __name__ == "__main__":
     path, threads, *switches = sys.argv[1:]
-    serve(Side(path, int(threads), *(switch == "1" for switch in switches)).measure)
+    serve(Side(path, int(threads), *(switch == "1" for switch in switches)))

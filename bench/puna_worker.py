@@ -1,51 +1,104 @@
-"""Puna's side of `against`: the engine itself, greedy, without text."""
+"""Puna's side of the bench: the engine itself, greedy, without text.
+
+Arguments: the file, threads, and the instruction set, or "" for the widest.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from time import perf_counter
 
-from bench.work import Work
+from bench.work import Prompts, Work
 from bench.worker import serve
 from puna.engine import Engine, EngineSettings, Request, SamplingParams
 from puna.formats import open_checkpoint
 from puna.model.llama import Llama
+from puna.model.packed import PackedCache
+from puna.text.tokenizer import Tokenizer
 
-KV_BLOCKS = 640  # 20,480 tokens: the largest work, and room for what is cached of the one before
+KV_TOKENS = 20_480  # the largest work, and room for what is cached of the one before
+LARGE_KV_TOKENS = 2_048
+LARGE_BYTES = 2e9
 
 
 class Side:
-    """One engine over one model."""
+    """One model; an engine for each manner of working."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, isa: str) -> None:
         with open_checkpoint(path) as checkpoint:
-            self.llama = Llama.from_checkpoint(checkpoint, kv_blocks=KV_BLOCKS, threads=threads)
-        self.engine = Engine(self.llama, EngineSettings(max_sequences=64))
+            Tokenizer.from_checkpoint(checkpoint)  # a start takes it too
+            tokens = LARGE_KV_TOKENS if checkpoint.file_bytes > LARGE_BYTES else KV_TOKENS
+            self.llama = Llama.from_checkpoint(
+                checkpoint,
+                kv_blocks=tokens // 32,
+                threads=threads,
+                isa=isa or None,
+                packed=PackedCache.of_user(),
+            )
+        self.settings = EngineSettings()
+        self.engine = Engine(self.llama, self.settings)
 
     def measure(self, work: Work, seed: int) -> float:
         """Do the work; return the seconds of its timed part."""
+        self.guess(work.lookup)
         prompts = work.prompts(self.llama.config.vocab_size, seed)
         if work.shared or not work.new:
             return self.run(prompts, max(1, work.new))
         self.run(prompts, 1)
         return self.run(prompts, work.new + 1, after_first=True)
 
-    def run(self, prompts: list[list[int]], new: int, *, after_first: bool = False) -> float:
-        """Answer all prompts at once; time everything, or what follows the first tokens."""
+    def guess(self, wanted: bool) -> None:
+        """Guess tokens from the prompt in this work, or in none: random ones say nothing of it."""
+        lookup = EngineSettings().lookup_sequences if wanted else 0
+        if lookup != self.settings.lookup_sequences:
+            self.settings = EngineSettings(lookup_sequences=lookup)
+            self.engine = Engine(self.llama, self.settings)
+
+    def run(self, prompts: Prompts, new: int, *, after_first: bool = False) -> float:
+        """Answer all prompts at once; time everything, or what follows the first tokens.
+
+        Some sequences may be ahead when the last has its first token: the time is that of all
+        tokens at the speed of those that were timed.
+        """
         params = SamplingParams(temperature=0.0, max_tokens=new, ignore_eos=True)
-        waiting = {
-            self.engine.submit(Request(tuple(prompt), params, frozenset())) for prompt in prompts
-        }
-        start = perf_counter()
+        requests = [Request(tuple(prompt), params, frozenset()) for prompt in prompts]
+        waiting = {self.engine.submit(request) for request in requests}
+        start, timed = perf_counter(), 0
         while not self.engine.idle:
-            for emission in self.engine.step():
-                if after_first and emission.token_id is not None and waiting:
-                    waiting.discard(emission.request_id)
-                    if not waiting:
-                        start = perf_counter()
-        return perf_counter() - start
+            is_reading = bool(waiting)
+            made = self.step()
+            waiting.difference_update(made)
+            if not after_first:
+                continue
+            if is_reading:
+                start = perf_counter()
+            else:
+                timed += len(made)
+        share = len(prompts) * (new - 1) / timed if after_first else 1.0
+        return (perf_counter() - start) * share
+
+    def step(self) -> list[int]:
+        """Let the engine step; the request of each token that it made."""
+        emissions = self.engine.step()
+        for emission in emissions:
+            if emission.error is not None:
+                raise emission.error
+        return [emission.request_id for emission in emissions if emission.token_id is not None]
+
+    def perplexity(self, windows: Prompts) -> float:
+        """Read windows of token ids; exp of the mean surprise over their second halves."""
+        params = SamplingParams(max_tokens=0, prompt_logprobs=0)
+        surprises: list[float] = []
+        for window in windows:
+            self.engine.submit(Request(tuple(window), params, frozenset()))
+            scores = []
+            while not self.engine.idle:
+                scores += [s for emission in self.engine.step() for s in emission.prompt_scores]
+            surprises += [-score.logprob for score in scores[len(window) // 2 :]]
+        return math.exp(math.fsum(surprises) / len(surprises))
 
 
 if __name__ == "__main__":
-    serve(Side(Path(sys.argv[1]), int(sys.argv[2])).measure)
+    serve(Side(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

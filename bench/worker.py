@@ -1,20 +1,46 @@
-"""The conversation between `against` and an engine's process: a line of JSON each way.
+"""The conversation between the bench and an engine's process: a line of JSON each way.
 
-In: {"work": {...}, "seed": n}.  Out: {"seconds": s}.  Knows no engine.
+In: {"seconds": {work}, "seed": n}, {"perplexity": [ids, ...]} or {"peak_mb": true}.
+Out: a number.  Knows no engine.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
-from collections.abc import Callable
+from typing import Any, Protocol
 
-from bench.work import Work
+from bench.work import Prompts, Work
 
 
-def serve(measure: Callable[[Work, int], float]) -> None:
+class Engine(Protocol):
+    """What each engine's process can do."""
+
+    def measure(self, work: Work, seed: int) -> float:
+        """Do the work; return the seconds that its timed part took."""
+        ...
+
+    def perplexity(self, windows: Prompts) -> float:
+        """Read windows of token ids; return exp of the mean surprise over their second halves."""
+        ...
+
+
+def serve(engine: Engine) -> None:
     """Answer until stdin ends."""
     for line in sys.stdin:
-        asked = json.loads(line)
-        seconds = measure(Work(**asked["work"]), asked["seed"])
-        print(json.dumps({"seconds": seconds}), flush=True)
+        print(json.dumps(_answer(engine, json.loads(line))), flush=True)
+
+
+def absent(package: str) -> None:
+    """Tell the bench that this interpreter lacks the package, and end."""
+    print(json.dumps({"absent": package}), flush=True)
+    sys.exit(0)
+
+
+def _answer(engine: Engine, asked: dict[str, Any]) -> float:
+    if "seconds" in asked:
+        return engine.measure(Work(**asked["seconds"]), asked["seed"])
+    if "perplexity" in asked:
+        return engine.perplexity(asked["perplexity"])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
