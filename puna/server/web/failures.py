@@ -1,14 +1,13 @@
 """Every failure that a page can meet, as a status and one sentence for a person.
 
 Puna's named errors in, a page or JSON out.  Our own mistakes become a
-sentence without details; the details go to the log.
+sentence without details; the details go to the server's log.
 """
 
 from __future__ import annotations
 
-import logging
-
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,8 +15,6 @@ from puna import errors
 from puna.server.web.look import look_of
 from puna.server.web.refused import RefusedError
 from puna.server.web.render import page
-
-log = logging.getLogger(__name__)
 
 STATUS: tuple[tuple[type[errors.PunaError], int], ...] = (
     (errors.AuthenticationError, 401),
@@ -30,8 +27,12 @@ STATUS: tuple[tuple[type[errors.PunaError], int], ...] = (
     (errors.LimitError, 429),
     (errors.RequestError, 400),
     (errors.AccountError, 400),
+    (errors.AssistantError, 400),
+    (errors.ModelUnavailableError, 503),
+    (errors.EngineError, 503),
     (errors.DownloadError, 502),
 )
+EXPECTED = (RefusedError, ValidationError, errors.PunaError, HTTPException)
 SPENT = (errors.QuotaError, errors.CreditError)
 HEADINGS = {401: "Please sign in", 403: "That is not yours to do", 404: "There is nothing here"}
 
@@ -47,7 +48,8 @@ def refused(error: Exception) -> RefusedError:
     status = next((code for kind, code in STATUS if isinstance(error, kind)), None)
     if status is not None:
         return RefusedError(status, str(error))
-    log.error("a page failed", exc_info=error)
+    if isinstance(error, HTTPException):
+        return RefusedError(error.status_code, "There is no such page.")
     return RefusedError(500, "Something went wrong here; the server's log says what.")
 
 

@@ -10,18 +10,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from puna.accounts import Audit, Keys, Ledger, Links, Plans, Sessions, Store, Tenants, Users
+from puna.accounts.usage import UsageReport
 from puna.formats.progress import Progress
 from puna.formats.pull import pull
 from puna.formats.store import ModelStore
+from puna.server.desk import Desk
+from puna.server.web.catalogue import Known, Paces
 from puna.server.web.console.pulls import Pulls
+from puna.server.web.pulse import Pulse
 from puna.server.web.turns import Turns
-
-LOCAL = ("localhost", "127.0.0.1", "[::1]", "::1")
+from puna.services.assistant.answer import Answering
+from puna.services.assistant.assistant import Assistant
 
 
 @dataclass(frozen=True)
 class House:
-    """The parts, each with its own contract; `hosts` are the names that the server answers to."""
+    """The parts, each with its own contract."""
 
     audit: Audit
     keys: Keys
@@ -30,16 +34,35 @@ class House:
     plans: Plans
     sessions: Sessions
     tenants: Tenants
+    usage: UsageReport
     users: Users
+    assistant: Assistant
+    answering: Answering
+    desk: Desk
+    pulse: Pulse
     model_store: ModelStore
     pulls: Pulls
-    hosts: Collection[str] = LOCAL
     turns: Turns = field(default_factory=Turns)
+    paces: Paces = field(default_factory=Paces)
+
+    @property
+    def hosts(self) -> Collection[str]:
+        """The names that the server answers to."""
+        return self.desk.settings.hosts
+
+    @property
+    def default_model(self) -> str:
+        """The model of whoever chose none."""
+        return self.desk.settings.default_model
+
+    def known_models(self) -> list[Known]:
+        """The models that can answer."""
+        return [Known(card.name, card.context, card.bytes) for card in self.desk.models.names()]
 
 
-def house_of(store: Store, model_store: ModelStore, hosts: Collection[str] = LOCAL) -> House:
-    """Furnish a house around one database and one folder of models."""
-    users = Users(store)
+def house_of(store: Store, model_store: ModelStore, desk: Desk) -> House:
+    """Furnish a house around one database, one folder of models and one server's desk."""
+    users, assistant = Users(store), Assistant(store)
 
     def fetch(name: str, progress: Progress) -> Path:
         return pull(name, model_store, progress)
@@ -47,13 +70,17 @@ def house_of(store: Store, model_store: ModelStore, hosts: Collection[str] = LOC
     return House(
         audit=Audit(store),
         keys=Keys(store),
-        ledger=Ledger(store),
+        ledger=desk.ledger,
         links=Links(store, users),
         plans=Plans(store),
         sessions=Sessions(store),
         tenants=Tenants(store),
+        usage=UsageReport(store),
         users=users,
+        assistant=assistant,
+        answering=Answering(assistant),
+        desk=desk,
+        pulse=Pulse(desk),
         model_store=model_store,
         pulls=Pulls(fetch),
-        hosts=hosts,
     )

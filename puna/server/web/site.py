@@ -11,8 +11,19 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from puna.server.web import assets, door, failures, plan
-from puna.server.web.console import audit, keys, models, plans, tenants, users
+from puna.server.web import (
+    answers,
+    assets,
+    chat,
+    conversations,
+    door,
+    failures,
+    files,
+    memory,
+    plan,
+    settings,
+)
+from puna.server.web.console import audit, engine, keys, models, plans, tenants, usage, users
 from puna.server.web.guard import Guard
 from puna.server.web.house import House
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
@@ -23,7 +34,7 @@ class Site:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        handlers = {Exception: failures.answer}
+        handlers = dict.fromkeys((*failures.EXPECTED, Exception), failures.answer)
         site = Starlette(routes=routes(), exception_handlers=handlers)  # type: ignore[arg-type]
         site.state.house = house
         self._guarded = Guard(site, house.hosts)
@@ -44,6 +55,10 @@ def routes() -> list[BaseRoute]:
 
 def _pages() -> list[BaseRoute]:
     return [
+        Route("/", signed_in(chat.new_page)),
+        Route("/c/{conversation}", signed_in(chat.conversation_page)),
+        Route("/memory", signed_in(memory.memory_page)),
+        Route("/settings", signed_in(settings.settings_page)),
         Route("/plan", signed_in(plan.plan_page)),
         Route("/login", door.login_page),
         Route(door.WELCOME, door.welcome_page),
@@ -52,22 +67,53 @@ def _pages() -> list[BaseRoute]:
 
 
 def _deeds() -> list[BaseRoute]:
+    talk, preset, file = (
+        "/web/conversations/{conversation}",
+        "/web/presets/{preset}",
+        "/web/files/{file}",
+    )
     return [
         Route("/web/welcome", door.welcome, methods=["POST"]),
         Route("/web/login", door.login, methods=["POST"]),
         _deed("POST", "/web/logout", door.logout),
         _deed("POST", "/web/password", door.change_password),
+        _deed("PUT", "/web/look", settings.set_look),
+        _deed("GET", "/web/conversations", conversations.search),
+        _deed("DELETE", "/web/conversations", conversations.delete_all),
+        _deed("GET", "/web/export.json", conversations.export_all),
+        _deed("PATCH", talk, conversations.change),
+        _deed("DELETE", talk, conversations.delete),
+        _deed("POST", f"{talk}/branch", conversations.branch),
+        _deed("GET", f"{talk}/export.{{format}}", conversations.export),
+        _deed("POST", "/web/turns", answers.begin),
+        _deed("GET", "/web/turns/{turn}", answers.follow),
+        _deed("DELETE", "/web/turns/{turn}", answers.stop),
+        _deed("POST", "/web/files", files.upload),
+        _deed("DELETE", file, files.delete),
+        _deed("GET", f"{file}/original", files.original),
+        _deed("POST", "/web/presets", settings.create_preset),
+        _deed("PUT", preset, settings.change_preset),
+        _deed("DELETE", preset, settings.delete_preset),
+        _deed("PUT", "/web/memory/enabled", memory.enable),
+        _deed("POST", "/web/memory", memory.remember),
+        _deed("PATCH", "/web/memory/{memory}", memory.reword),
+        _deed("POST", "/web/memory/{memory}/confirm", memory.confirm),
+        _deed("DELETE", "/web/memory/{memory}", memory.forget),
     ]
 
 
 def _console() -> list[BaseRoute]:
     pages: Sequence[tuple[str, Handler]] = [
+        ("/console", engine.engine_page),
         ("/console/models", models.models_page),
+        ("/console/usage", usage.usage_page),
+        ("/console/usage.csv", usage.usage_csv),
         ("/console/tenants", tenants.tenants_page),
         ("/console/users", users.users_page),
         ("/console/keys", keys.keys_page),
         ("/console/plans", plans.plans_page),
         ("/console/audit", audit.audit_page),
+        ("/web/console/live", engine.live),
     ]
     deeds: Sequence[tuple[str, str, Handler]] = [
         ("POST", "/web/console/models", models.pull_model),

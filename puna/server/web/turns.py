@@ -19,7 +19,7 @@ Event = Mapping[str, Any]
 class Turn:
     """One answer: what was told so far, and whether it is over."""
 
-    def __init__(self, user_id: str, conversation_id: str) -> None:
+    def __init__(self, user_id: str, conversation_id: str | None) -> None:
         self.id = secrets.token_urlsafe(12)
         self.user_id = user_id
         self.conversation_id = conversation_id
@@ -75,9 +75,12 @@ class Turns:
     def __init__(self) -> None:
         self._turns: dict[str, Turn] = {}
 
-    def open(self, user_id: str, conversation_id: str) -> Turn:
-        """Make room for an answer; ValueError where one is being given."""
-        if self.running(user_id, conversation_id) is not None:
+    def open(self, user_id: str, conversation_id: str | None) -> Turn:
+        """Make room for an answer, in a new conversation or one where none is being given.
+
+        Raises ValueError where one is.
+        """
+        if conversation_id is not None and self.running(user_id, conversation_id):
             raise ValueError(conversation_id)
         turn = Turn(user_id, conversation_id)
         self._turns[turn.id] = turn

@@ -6,19 +6,20 @@ Knows the house (accounts, models, assistant), never their tables.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from puna.server.web.house import House
-from puna.server.web.side import side_of
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from puna.server.web.house import House
 from puna.server.web.look import look_of
 from puna.server.web.reading import Body, read_form
 from puna.server.web.refused import RefusedError
 from puna.server.web.render import page
+from puna.server.web.side import side_of
 from puna.server.web.visitor import Visitor, visitor_of
+from puna.services.assistant.owner import Owner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +40,11 @@ class Visit:
         """Who the audit log names."""
         return self.visitor.user_id
 
+    @property
+    def owner(self) -> Owner:
+        """Whose conversations, files and memories these are."""
+        return Owner(self.visitor.tenant_id, self.visitor.user_id)
+
     def path(self, name: str) -> str:
         """A part of the address."""
         part: str = self.request.path_params[name]
@@ -52,7 +58,7 @@ class Visit:
         """The request's JSON."""
         return await read_form(self.request, form)
 
-    async def page(self, template: str, *, here: str = "", **context: object) -> Response:
+    async def page(self, template: str, *, here: str = "", **context: Any) -> Response:
         """A page with its sidebar."""
         side = await self.do(side_of, self.house, self.visitor)
         look = look_of(self.request)

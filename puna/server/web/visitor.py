@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from puna.server.web.house import House
 from starlette.requests import Request
 from starlette.responses import Response
 
 from puna.accounts import Caller, SignedIn
 from puna.errors import AuthenticationError
+from puna.server.web.house import House
 
 SECURE_COOKIE, PLAIN_COOKIE = "__Host-puna", "puna_session"
 LASTS_S = 7 * 86_400

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from starlette.types import ASGIApp
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -55,7 +55,7 @@ class Watch:
         self.complaints: list[str] = []
         page.add_init_script(HELD)
         page.on("request", self._asked)
-        page.on("console", lambda said: said.type in ("error", "warning") and self._said(said.text))
+        page.on("console", self._logged)
         page.on("pageerror", lambda error: self._said(str(error)))
 
     @property
@@ -66,6 +66,10 @@ class Watch:
     def foreign(self, origin: str) -> list[str]:
         own = (f"{origin}/", "data:", "blob:")
         return [url for url in self.requests if not url.startswith(own) and url != origin]
+
+    def _logged(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self._said(message.text)
 
     def _asked(self, request: Request) -> None:
         self.requests.append(request.url)

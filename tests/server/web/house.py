@@ -6,8 +6,11 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
-from puna.accounts import Store
+from puna.accounts import Ledger, Store
 from puna.formats.store import ModelStore
+from puna.llm.models import Models
+from puna.server.desk import Desk
+from puna.server.settings import ServerSettings
 from puna.server.web.house import House, house_of
 from puna.server.web.site import Site
 
@@ -17,9 +20,10 @@ GUEST = {"name": "Ben", "email": "ben@example.org", "password": "another passwor
 CLOSED = 401
 
 
-def new_house(folder: Path) -> House:
+def new_house(folder: Path, home: Path | None = None) -> House:
     store = Store.open(f"sqlite:///{folder}/puna.db")
-    return house_of(store, ModelStore(folder / "models"), hosts=["localhost", "127.0.0.1"])
+    models = ModelStore(home or folder)
+    return house_of(store, models, Desk(Models(models), Ledger(store), ServerSettings()))
 
 
 def stranger(house: House, base_url: str = "http://localhost") -> TestClient:

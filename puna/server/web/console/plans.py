@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import JSONResponse, Response
 
 from puna.accounts.plans import Plan, Price
@@ -50,7 +52,7 @@ async def change_plan(visit: Visit) -> Response:
     return JSONResponse({})
 
 
-def _terms(form: Terms) -> dict[str, object]:
+def _terms(form: Terms) -> dict[str, Any]:
     limits = ("title", "monthly_tokens", "requests_per_minute", "tokens_per_minute")
     return {**{name: getattr(form, name) for name in limits}, "prices": _prices(form)}
 
@@ -113,11 +115,16 @@ def _fields(plan: Plan | None) -> tuple[Field, ...]:
     asked, answered = (
         (price.input_micros / words.MICRO, price.output_micros / words.MICRO) if price else (0, 0)
     )
+    month, requests, tokens = (
+        (plan.monthly_tokens, plan.requests_per_minute, plan.tokens_per_minute)
+        if plan
+        else (None, None, None)
+    )
     return (
         Field("title", "Title", value=plan.title if plan else ""),
-        number("monthly_tokens", "Tokens a month", plan and plan.monthly_tokens),
-        number("requests_per_minute", "Requests a minute", plan and plan.requests_per_minute),
-        number("tokens_per_minute", "Tokens a minute", plan and plan.tokens_per_minute),
+        number("monthly_tokens", "Tokens a month", month),
+        number("requests_per_minute", "Requests a minute", requests),
+        number("tokens_per_minute", "Tokens a minute", tokens),
         number("input_price", "Price of a million tokens in", asked, "any"),
         number("output_price", "…and out", answered, "any"),
     )

@@ -22,6 +22,7 @@ export function remember(conversation) {
     $(".none", list)?.remove();
     list.prepend(today);
   }
+  $(".side .act[aria-current]")?.removeAttribute("aria-current");
   $("ul", today).prepend(item(conversation));
   $("a", find(conversation.id)).setAttribute("aria-current", "page");
 }

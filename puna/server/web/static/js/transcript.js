@@ -1,7 +1,6 @@
 // A message as the server tells it in, its element out. Knows nothing of requests: what a button means is told by `deeds`.
 
 import { $, h, icon, iconButton } from "./dom.js";
-import { call, told } from "./http.js";
 import { Growing, write } from "./markdown.js";
 import { announce } from "./toast.js";
 
@@ -21,13 +20,13 @@ export function toolNote(tool) {
   return h("details", { class: "tool", "data-call": tool.id }, summary, h("pre", { tabindex: 0 }, parts));
 }
 
-async function showPassage(source) {
-  const passage = source.file_id ? await told(call("GET", `/web/files/${source.file_id}/passages/${source.passage}`)) : source;
-  if (!passage) return;
+function showPassage(source) {
   const dialog = $("#passage");
   $("h2", dialog).textContent = source.name;
   $(".where", dialog).textContent = [source.where, `source ${source.number}`].filter(Boolean).join(" · ");
-  $("blockquote", dialog).textContent = passage.text ?? source.text;
+  const at = source.quote ? source.text.indexOf(source.quote) : -1;
+  const [before, quote, after] = at < 0 ? [source.text, "", ""] : [source.text.slice(0, at), source.quote, source.text.slice(at + source.quote.length)];
+  $("blockquote", dialog).replaceChildren(before, quote ? h("mark", {}, quote) : "", after);
   dialog.showModal();
 }
 

@@ -1,0 +1,134 @@
+"""Answers: begun, heard from any page that is open, stopped.
+
+What a person says in, lines of JSON out while the answer grows.  An answer
+goes on when nobody listens; only stopping it ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Literal
+
+from starlette.responses import Response, StreamingResponse
+
+from puna.server.web.conversations import path_of
+from puna.server.web.failures import EXPECTED, refused
+from puna.server.web.left import left_of
+from puna.server.web.metered import Metered
+from puna.server.web.reading import Form
+from puna.server.web.refused import RefusedError, not_found
+from puna.server.web.turns import Event, Turn
+from puna.server.web.views import conversation_view, source_view
+from puna.server.web.visit import Visit
+from puna.services.assistant import events as told
+from puna.services.assistant.answer import Question
+
+LINES = "application/x-ndjson"
+
+
+class Begin(Form):
+    """Something said after `parent`, or `parent` answered again."""
+
+    kind: Literal["say", "again"]
+    conversation: str | None = None
+    parent: str | None = None
+    text: str = ""
+    files: tuple[str, ...] = ()
+    model: str | None = None
+    preset: str | None = None
+
+    def question(self) -> Question:
+        """The same in the assistant's words."""
+        said = self.text if self.kind == "say" else None
+        return Question(self.conversation, self.parent, said, self.files, self.preset)
+
+
+async def begin(visit: Visit) -> Response:
+    """Begin an answer and tell it."""
+    wanted = await visit.form(Begin)
+    try:
+        turn = visit.house.turns.open(visit.visitor.user_id, wanted.conversation)
+    except ValueError as error:
+        raise RefusedError(409, "An answer is being given in this conversation.") from error
+    visit.house.turns.start(turn, happenings(visit, wanted, turn))
+    return lines(turn)
+
+
+async def follow(visit: Visit) -> Response:
+    """Tell a running answer from its first word on."""
+    return lines(_turn(visit))
+
+
+async def stop(visit: Visit) -> Response:
+    """End a running answer; what was said is kept."""
+    await _turn(visit).stop()
+    return Response(status_code=204)
+
+
+def lines(turn: Turn) -> Response:
+    """A turn's events, one a line, as they happen."""
+    return StreamingResponse(turn.follow(), media_type=LINES, headers={"X-Accel-Buffering": "no"})
+
+
+async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncIterator[Event]:
+    """Yield what the page shows; a refusal is the last thing that is told."""
+    try:
+        async with aclosing(_answer(visit, wanted, turn)) as events:
+            async for event in events:
+                yield event
+    except EXPECTED as error:
+        yield {"type": "error", **refused(error).as_json()}
+    except Exception as error:
+        yield {"type": "error", **refused(error).as_json()}
+        raise
+    yield {"type": "left", "left": await visit.do(_left, visit)}
+
+
+async def _answer(visit: Visit, wanted: Begin, turn: Turn) -> AsyncIterator[Event]:
+    house, name = visit.house, wanted.model or visit.house.default_model
+    visit.visitor.caller.plan.check_model(name)
+    async with house.desk.models.lease_async(name) as llm:
+        model = Metered(llm, name, house.desk, visit.visitor.caller, house.paces)
+        answer = house.answering.answer(visit.owner, wanted.question(), model)
+        async with aclosing(answer) as happened:  # type: ignore[type-var]
+            async for event in happened:
+                async for seen in _seen(visit, turn, event):
+                    yield seen
+
+
+async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncIterator[Event]:
+    match event:
+        case told.Begun(conversation):
+            turn.conversation_id = conversation.id
+            view = conversation_view(conversation)
+            yield {"type": "begin", "turn": turn.id, "conversation": view}
+        case told.Said(text):
+            yield {"type": "text", "text": text}
+        case told.CallStarted(call, name, label, arguments):
+            yield _tool(call, name, label, arguments=arguments, done=False)
+        case told.CallFinished(call, name, label, result):
+            yield _tool(call, name, label, result=result, done=True)
+        case told.Cited(source):
+            yield {"type": "source", "source": source_view(source.as_json())}
+        case told.LeftOut():
+            yield {"type": "left_out"}
+        case told.Titled(conversation):
+            yield {"type": "title", "conversation": conversation_view(conversation)}
+        case told.Ended():
+            yield {"type": "end", "path": await visit.do(path_of, visit, str(turn.conversation_id))}
+
+
+def _tool(call: str, name: str, label: str, **more: object) -> dict[str, Any]:
+    return {"type": "tool", "tool": {"id": call, "name": name, "label": label, **more}}
+
+
+def _turn(visit: Visit) -> Turn:
+    turn = visit.house.turns.find(visit.visitor.user_id, visit.path("turn"))
+    if turn is None:
+        raise not_found("running answer")
+    return turn
+
+
+def _left(visit: Visit) -> dict[str, object]:
+    return left_of(visit.house.ledger.standing(visit.visitor.caller)).as_json()

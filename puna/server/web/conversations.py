@@ -1,0 +1,139 @@
+"""Conversations as the page's script asks for them: found, renamed, branched, exported, deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from contextlib import suppress
+
+from starlette.responses import JSONResponse, Response
+
+from puna.errors import NotFoundError
+from puna.server.web.reading import Form
+from puna.server.web.refused import not_found
+from puna.server.web.views import View, conversation_view, hit_view, mentioned, path_view
+from puna.server.web.visit import Visit
+from puna.services.assistant.archive import markdown
+from puna.services.assistant.conversations import Conversation
+
+LISTED = 100
+TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
+
+
+class Change(Form):
+    """What is given gets a new value."""
+
+    title: str | None = None
+    model: str | None = None
+    preset: str | None = None
+
+
+class Branch(Form):
+    """The message whose branch is to be seen."""
+
+    message: str
+
+
+async def search(visit: Visit) -> Response:
+    """Find words in messages and titles; nothing typed: the latest conversations."""
+    query = visit.request.query_params.get("q", "").strip()
+    return JSONResponse({"conversations": await visit.do(_found, visit, query)})
+
+
+async def change(visit: Visit) -> Response:
+    """Rename it, or go on with another model or preset."""
+    wanted = await visit.form(Change)
+    changed = await visit.do(_changed, visit, wanted)
+    return JSONResponse(conversation_view(changed))
+
+
+async def branch(visit: Visit) -> Response:
+    """Show another version of a message, and what followed it."""
+    wanted = await visit.form(Branch)
+    path = await visit.do(_branched, visit, visit.path("conversation"), wanted.message)
+    return JSONResponse({"path": path})
+
+
+async def delete(visit: Visit) -> Response:
+    """Delete one for good."""
+    conversations = visit.house.assistant.conversations
+    await visit.do(conversations.delete, visit.owner, visit.path("conversation"))
+    return Response(status_code=204)
+
+
+async def delete_all(visit: Visit) -> Response:
+    """Delete every one for good."""
+    await visit.do(visit.house.assistant.conversations.delete_all, visit.owner)
+    return JSONResponse({})
+
+
+async def export(visit: Visit) -> Response:
+    """Give it as a file: the branch on screen to read, or the whole tree to keep."""
+    kind = visit.path("format")
+    if kind not in TYPES:
+        raise not_found("format")
+    text = await visit.do(_exported, visit, visit.path("conversation"), kind)
+    return download(text, f"conversation.{kind}", TYPES[kind])
+
+
+async def export_all(visit: Visit) -> Response:
+    """Give every conversation as one file."""
+    everything = await visit.do(visit.house.assistant.archive.every_json, visit.owner)
+    return download(_json(everything), "puna.json", TYPES["json"])
+
+
+def download(text: str, name: str, media_type: str) -> Response:
+    """A file that the browser keeps and never shows."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, headers=headers, media_type=media_type)
+
+
+def path_of(visit: Visit, conversation_id: str) -> list[View]:
+    """The branch on screen, with the names of its files."""
+    entries = visit.house.assistant.messages.path(visit.owner, conversation_id).entries
+    return path_view(entries, _names(visit, mentioned(entries)))
+
+
+def _names(visit: Visit, file_ids: Collection[str]) -> dict[str, str]:
+    """The names of those files that are still there."""
+    names = {}
+    for file_id in file_ids:
+        with suppress(NotFoundError):
+            names[file_id] = visit.house.assistant.files.get(visit.owner, file_id).name
+    return names
+
+
+def _found(visit: Visit, query: str) -> list[View]:
+    assistant = visit.house.assistant
+    if query:
+        return [hit_view(hit) for hit in assistant.finding.find(visit.owner, query)]
+    return [conversation_view(c) for c in assistant.conversations.list(visit.owner, limit=LISTED)]
+
+
+def _changed(visit: Visit, wanted: Change) -> Conversation:
+    conversations, given = visit.house.assistant.conversations, wanted.model_fields_set
+    found = conversations.get(visit.owner, visit.path("conversation"))
+    if wanted.title is not None:
+        found = conversations.rename(visit.owner, found.id, wanted.title)
+    if given & {"model", "preset"}:
+        model = wanted.model if wanted.model is not None else found.model
+        preset = wanted.preset if "preset" in given else found.preset_id
+        found = conversations.choose(visit.owner, found.id, model=model, preset_id=preset)
+    return found
+
+
+def _branched(visit: Visit, conversation_id: str, message_id: str) -> list[View]:
+    visit.house.assistant.messages.choose_branch(visit.owner, conversation_id, message_id)
+    return path_of(visit, conversation_id)
+
+
+def _exported(visit: Visit, conversation_id: str, kind: str) -> str:
+    assistant = visit.house.assistant
+    if kind == "json":
+        return _json(assistant.archive.json(visit.owner, conversation_id))
+    conversation = assistant.conversations.get(visit.owner, conversation_id)
+    return markdown(conversation, assistant.messages.path(visit.owner, conversation_id))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1)

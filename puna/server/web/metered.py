@@ -1,0 +1,56 @@
+"""A model as a turn asks it, with each stream admitted, charged and settled at the server's desk.
+
+A caller and a loaded model in, the assistant's protocol out.  Knows no page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Any
+
+from puna.accounts import Caller
+from puna.chat import Delta, Message, Tool
+from puna.llm import LLM
+from puna.llm.prepared import Prepared
+from puna.server.desk import Desk
+from puna.server.web.catalogue import Paces
+from puna.services.assistant.model import Local
+
+
+class Metered(Local):
+    """A model of this machine, on somebody's plan."""
+
+    def __init__(self, llm: LLM, name: str, desk: Desk, caller: Caller, paces: Paces) -> None:
+        super().__init__(llm, name)
+        self._desk, self._caller, self._paces = desk, caller, paces
+
+    async def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[Tool], salt: str, **params: Any
+    ) -> AsyncIterator[Delta]:
+        """Yield the answer; raises what the desk refuses, and settles however it ends."""
+        preparing = partial(_prepared, messages=messages, tools=tools, salt=salt, params=params)
+        async with await self._desk.begin(self._caller, self.name, preparing) as job:
+            async for batch in job.talks[0]:
+                for delta in batch:
+                    self._note(delta)
+                    yield delta
+
+    def _note(self, delta: Delta) -> None:
+        """Remember how fast this model is here, as the picker shows it."""
+        if delta.timings is None or delta.usage is None or delta.timings.decode_s <= 0:
+            return
+        made = delta.usage.completion_tokens - 1
+        if made > 0:
+            self._paces.note(self.name, made / delta.timings.decode_s)
+
+
+def _prepared(
+    llm: LLM,
+    *,
+    messages: Sequence[Message],
+    tools: Sequence[Tool],
+    salt: str,
+    params: dict[str, Any],
+) -> list[Prepared]:
+    return [llm.prepare(messages, tools=tools, cache_salt=salt, **params)]

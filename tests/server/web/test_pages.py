@@ -1,0 +1,333 @@
+"""Every page in a real Chromium: hostile texts, foreign requests, accessibility, weight, speed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from puna.server.web.house import House
+from puna.server.web.site import Site
+from puna.services.assistant.owner import Owner
+from tests.server.web.browser import Watch, served
+from tests.server.web.house import OWNER, new_house
+from tests.server.web.payloads import PAYLOADS
+
+AXE = Path(__file__).parents[3] / "build" / "axe-core" / "axe.min.js"
+CONSOLE = ["", "/models", "/usage", "/tenants", "/users", "/keys", "/plans", "/audit"]
+PAGES = ["/", "/memory", "/settings", "/plan", *(f"/console{tab}" for tab in CONSOLE)]
+FIRST_LOAD_BYTES = 300_000
+
+
+class Home:
+    """A served house whose owner has said a few things."""
+
+    def __init__(self, house: House, address: str) -> None:
+        self.house, self.address = house, address
+        user = house.links.accept(house.links.for_owner() or "", OWNER["email"], OWNER["password"])
+        self.user_id, self.owner = user.id, Owner(user.tenant_id, user.id)
+
+    def signed_in(self, context: BrowserContext) -> Page:
+        """A page of a browser that holds a session."""
+        token = self.house.sessions.create(self.user_id)
+        context.add_cookies([{"name": "puna_session", "value": token, "url": self.address}])
+        return context.new_page()
+
+    def talk(self, *texts: str, title: str = "") -> str:
+        """A conversation: said, answered, said, answered."""
+        records = self.house.assistant
+        conversation = records.conversations.create(self.owner, title=title)
+        parent = None
+        for at, text in enumerate(texts):
+            if at % 2 == 0:
+                parent = records.messages.say(self.owner, conversation.id, parent, text).id
+            else:
+                said = str(parent)
+                answer = records.messages.open_answer(
+                    self.owner, conversation.id, said, model="smollm2"
+                )
+                records.messages.finish(self.owner, answer.id, "complete", text, count=COUNT)
+                parent = answer.id
+        return conversation.id
+
+
+COUNT = {"completion_tokens": 12, "decode_s": 0.2}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    house = new_house(tmp_path_factory.mktemp("home"))
+    with served(Site(house)) as address:
+        yield Home(house, address)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context() as fresh:
+        yield fresh
+
+
+def poison(home: Home, payloads: list[str]) -> list[str]:
+    """Put hostile texts wherever foreign text lands; returns the conversations to look at."""
+    house, owner, records = home.house, home.owner, home.house.assistant
+    talks = []
+    for at in range(0, len(payloads), 100):
+        part = payloads[at : at + 100]
+        said = [text for payload in part for text in (payload, payload)]
+        talks.append(home.talk(*said, title=part[0][:200].replace("\n", " ") or "x"))
+    for payload in payloads:
+        records.memory.add(owner, payload)
+    for payload in payloads[:100]:
+        records.memory.propose(owner, f"? {payload}")
+    for at, payload in enumerate(payloads[:100]):
+        line = "".join(c for c in " ".join(payload.split()) if c.isprintable())
+        records.presets.create(owner, line[:80], payload)
+        house.keys.create(line[:200])
+        house.tenants.create(f"{line[:180]} {at}".strip())
+    for at, payload in enumerate(payloads[:60]):
+        name = payload.replace("/", "_").replace("\\", "_") + ".md"
+        records.files.add(owner, name[-190:], f"{payload} {at}".encode())
+    source = [
+        {"number": n + 1, "file_id": "", **dict.fromkeys(("name", "text", "quote", "where"), p)}
+        for n, p in enumerate(payloads[:30])
+    ]
+    fields = ("id", "name", "arguments", "result")
+    steps = [{"text": "", "calls": [dict.fromkeys(fields, p) for p in payloads[:60]]}]
+    conversation = records.conversations.create(owner, title="sources")
+    said_id = records.messages.say(owner, conversation.id, None, "x").id
+    answer = records.messages.open_answer(owner, conversation.id, said_id, model="m")
+    marks = " ".join(f"[{n}]" for n in range(1, 31))
+    records.messages.finish(
+        owner, answer.id, "broken", marks, steps=steps, sources=source, error=payloads[0]
+    )
+    return [*talks, conversation.id]
+
+
+@pytest.mark.parametrize("bypass_csp", [True, False], ids=["without a policy", "with the policy"])
+def test_no_foreign_text_runs_or_calls_home_anywhere(
+    browser: Browser, tmp_path: Path, bypass_csp: bool
+) -> None:
+    house = new_house(tmp_path)
+    with served(Site(house)) as address, browser.new_context(bypass_csp=bypass_csp) as context:
+        home = Home(house, address)
+        talks = poison(home, PAYLOADS)
+        page = home.signed_in(context)
+        watch = Watch(page)
+        for path in [*(f"/c/{talk}" for talk in talks), *PAGES]:
+            page.goto(address + path)
+            page.wait_for_timeout(120)
+            assert watch.executions == 0, path
+        page.goto(f"{address}/c/{talks[-1]}")
+        for button in page.locator(".sources button").all()[:10]:
+            button.click()
+            page.keyboard.press("Escape")
+        page.keyboard.press("Control+k")
+        page.keyboard.type("img")
+        page.wait_for_selector("#finder ol li")
+        assert watch.executions == 0
+        assert watch.foreign(address) == []
+        assert watch.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(browser: Browser, home: Home, scheme: str) -> None:
+    """axe-core finds nothing: contrast as drawn, names, labels, roles, order of headings."""
+    if not AXE.exists():
+        pytest.skip("no axe-core: `.ci/vendor axe` fetches it")
+    answer = "# So\n\n1. `x`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```"
+    talk = home.talk("How?", answer)
+    home.house.assistant.memory.add(home.owner, "a fact")
+    with browser.new_context(bypass_csp=True, color_scheme=scheme) as context:  # type: ignore[arg-type]
+        page = home.signed_in(context)
+        faults = []
+        for path in [f"/c/{talk}", *PAGES]:
+            page.goto(home.address + path)
+            faults += audited(page, path)
+        page.context.clear_cookies()
+        for path in ("/login", "/welcome", "/none"):
+            page.goto(home.address + path)
+            faults += audited(page, path)
+        assert faults == [], "\n".join(faults)
+
+
+def audited(page: Page, path: str) -> list[str]:
+    page.add_script_tag(path=str(AXE))
+    report = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{path}: {fault['id']}: {node['html'][:160]}: {node['failureSummary'][:200]}"
+        for fault in report["violations"]
+        for node in fault["nodes"][:2]
+    ]
+
+
+def test_the_first_load_is_light_and_asks_nobody_else(home: Home, context: BrowserContext) -> None:
+    page = home.signed_in(context)
+    watch = Watch(page)
+    weights: list[int] = []
+    page.on("response", lambda answer: weights.append(answer.request.sizes()["responseBodySize"]))
+    page.goto(home.address)
+    page.wait_for_load_state("networkidle")
+    assert 0 < sum(weights) < FIRST_LOAD_BYTES
+    assert not [url for url in watch.requests if "katex" in url or "highlight" in url]
+    assert watch.foreign(home.address) == []
+    assert watch.complaints == []
+
+
+def test_focus_goes_in_reading_order_and_is_seen(home: Home, context: BrowserContext) -> None:
+    page = home.signed_in(context)
+    page.goto(home.address + "/settings")
+    seen = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.textContent.trim().slice(0, 8).trim()"))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none"
+    assert seen[:4] == ["Skip to", "Puna", "New chat", "Search C"]
+
+
+def test_two_hundred_messages_scroll_without_a_hitch(home: Home, context: BrowserContext) -> None:
+    answer = "Some **words** about `grass`.\n\n- one\n- two\n\n```python\nx = 1\n```\n"
+    talk = home.talk(*(text for n in range(100) for text in (f"Question {n}", answer * 2)))
+    page = home.signed_in(context)
+    page.goto(f"{home.address}/c/{talk}")
+    assert page.locator(".message").count() == 200
+    assert (
+        page.locator(".scroll").evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight") < 99
+    )
+    slowest = page.evaluate(
+        """async () => {
+          const scroll = document.querySelector(".scroll");
+          let [last, slowest] = [performance.now(), 0];
+          for (let step = 0; step < 60; step += 1) {
+            scroll.scrollTop -= 400;
+            await new Promise(requestAnimationFrame);
+            const now = performance.now();
+            slowest = Math.max(slowest, now - last);
+            last = now;
+          }
+          return slowest;
+        }"""
+    )
+    assert slowest < 250  # milliseconds for a frame, on a busy machine without a graphics card
+
+
+def test_branches_are_stepped_through(home: Home, context: BrowserContext) -> None:
+    talk = home.talk("One?", "First.")
+    records = home.house.assistant
+    said = records.messages.path(home.owner, talk).entries[0]
+    second = records.messages.open_answer(home.owner, talk, said.id, model="smollm2")
+    records.messages.finish(home.owner, second.id, "complete", "Second.")
+    page = home.signed_in(context)
+    page.goto(f"{home.address}/c/{talk}")
+    assert page.locator(".prose").inner_text() == "Second."
+    assert "2 of 2" in page.locator(".branch").inner_text()
+    page.click("[aria-label='Previous version']")
+    page.wait_for_selector("text=First.")
+    assert "1 of 2" in page.locator(".branch").inner_text()
+    page.reload()
+    assert page.locator(".prose").inner_text() == "First."
+
+
+def test_a_conversation_is_renamed_found_exported_and_deleted(
+    home: Home, context: BrowserContext
+) -> None:
+    talk = home.talk("Where do vicunas live?", "High up.")
+    page = home.signed_in(context)
+    page.goto(f"{home.address}/c/{talk}")
+    entry = page.locator(f"[data-talk={talk}]")
+    entry.hover()
+    entry.locator("[data-more]").click()
+    page.click("text=Rename")
+    page.keyboard.type("Vicunas")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"[data-talk={talk}] a:text-is('Vicunas')")
+    assert page.title() == "Vicunas · Puna"
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("vicun")
+    assert page.wait_for_selector("#finder li mark").inner_text().lower() == "vicun"
+    page.keyboard.press("Escape")
+
+    entry.locator("[data-more]").click()
+    with page.expect_download() as download:
+        page.click("text=Export as JSON")
+    saved = json.loads(Path(download.value.path()).read_text())
+    said = [message["text"] for message in saved["messages"]]
+    assert said == ["Where do vicunas live?", "High up."]
+
+    entry.locator("[data-more]").click()
+    page.click("#talk-menu >> text=Delete")
+    page.click("#confirm-delete >> button:text-is('Delete')")
+    page.wait_for_url(home.address + "/")
+    assert page.locator(f"[data-talk={talk}]").count() == 0
+
+
+def test_looks_are_kept(home: Home, context: BrowserContext) -> None:
+    page = home.signed_in(context)
+    page.goto(home.address + "/settings")
+    page.check("input[value=dark]")
+    page.check("input[value=large]")
+    page.wait_for_selector("html[data-theme=dark][data-size=large]")
+    page.goto(home.address + "/")
+    assert page.locator("html[data-theme=dark][data-size=large]").count() == 1
+
+
+def test_a_key_is_made_in_the_browser_and_revoked(home: Home, context: BrowserContext) -> None:
+    page = home.signed_in(context)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(home.address + "/console/keys")
+    page.fill("input[name=name]", "my program")
+    page.click("text=Make a key")
+    secret = page.wait_for_selector(".secret code:text('puna_sk_')").inner_text()
+    assert home.house.keys.verify(secret).tenant_id == "owner"
+    page.click("text=Done")
+    page.click("[aria-label='Revoke: my program']")
+    page.wait_for_selector(".tag.bad:text-is('revoked')")
+    assert home.house.keys.list()[0].revoked_at
+
+
+def test_files_are_attached_by_dropping(
+    home: Home, context: BrowserContext, tmp_path: Path
+) -> None:
+    page = home.signed_in(context)
+    page.goto(home.address)
+    (tmp_path / "ichu.md").write_text("# Ichu\n\nIchu is a grass.\n")
+    page.set_input_files("input[type=file]", tmp_path / "ichu.md")
+    page.wait_for_selector(".chips .name:text-is('ichu.md')")
+    (tmp_path / "x.bin").write_bytes(b"\0\1\2")
+    page.set_input_files("input[type=file]", tmp_path / "x.bin")
+    assert "cannot be read" in page.wait_for_selector(".toast").inner_text()
+    assert page.locator(".chips li").count() == 1
+
+
+def test_memory_is_seen_edited_and_switched_off(home: Home, context: BrowserContext) -> None:
+    page = home.signed_in(context)
+    page.goto(home.address + "/memory")
+    page.fill("#text", "I keep llamas")
+    page.click("button:text-is('Remember')")
+    fact = page.wait_for_selector("input[value='I keep llamas']")
+    fact.fill("I keep alpacas")
+    with page.expect_response("**/web/memory/*"):
+        page.keyboard.press("Tab")
+    with page.expect_response("**/web/memory/enabled"):
+        page.uncheck("input[name=enabled]")
+    memory = home.house.assistant.memory
+    assert "I keep alpacas" in [entry.text for entry in memory.list(home.owner)]
+    assert not memory.is_enabled(home.owner)
+
+
+def test_a_phone_shows_everything_within_its_width(home: Home, browser: Browser) -> None:
+    rows = ["| a " * 6, "|---" * 6, "| wideword " * 6]
+    talk = home.talk("Wide?", "|\n".join([*rows, ""]))
+    with browser.new_context(viewport={"width": 375, "height": 700}, has_touch=True) as context:
+        page = home.signed_in(context)
+        for path in [f"/c/{talk}", *PAGES]:
+            page.goto(home.address + path)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= 375, (path, wide)
+        page.goto(home.address)
+        page.click(".opener")
+        assert page.locator(".side >> text=Settings").is_visible()
