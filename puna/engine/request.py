@@ -128,6 +128,7 @@ class Request:
 
     `stop_ids` end an answer unless `ignore_eos`; the token itself is no part
     of the answer.  Prefix blocks are shared only between equal `cache_salt`s.
+    Tenants take turns by what they were served; a higher `priority` goes first.
     """
 
     prompt_ids: tuple[int, ...]
@@ -136,6 +137,8 @@ class Request:
     mask: TokenMask | None = None
     stop_check: StopCheck | None = None
     cache_salt: str = ""
+    tenant: str = ""
+    priority: int = 0
 
     @property
     def ending_ids(self) -> frozenset[int]:

@@ -1,21 +1,22 @@
-"""Who runs in the next step, and with how many tokens.
+"""Which tokens of which sequences the next step computes.
 
-In: sequences that wait or run.  Out: chunks, at most `max_batch_tokens` in
-all.  Knows no logits; it speaks to the KV cache for room and to nobody else.
+In: sequences that wait, run, or end.  Out: chunks, one for each sequence of
+the step.  Knows no logits and no text.
 
 Decode rows go first, one a sequence, so that a long prompt never stops the
-answers beside it; prompts fill what is left, oldest first.  When the pool is
-full the newest sequence gives its blocks back and is computed again later,
-from the same tokens to the same next one.  The oldest can therefore always
-go on: whatever fits the pool alone is never failed by others.
+answers beside it; prompts fill what is left, in the turn that `fairness` gives
+them.  When the pool is full, the last in turn gives its blocks back and is
+computed again later, from the same tokens to the same next one.  The first in
+turn can therefore always go on: whatever fits the pool alone is never failed
+by others.
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from dataclasses import dataclass
 
 from puna.engine.cache import BlockTable, KVCache
+from puna.engine.fairness import Line, Shares, gives_way
 from puna.engine.prefix import shared_tokens
 from puna.engine.sequence import Sequence
 from puna.engine.settings import EngineSettings
@@ -50,26 +51,27 @@ class Chunk:
 
 
 class Scheduler:
-    """The waiting line and the running sequences, both in order of arrival."""
+    """The waiting line and the running sequences."""
 
     def __init__(self, cache: KVCache, settings: EngineSettings, max_outputs: int) -> None:
         self._cache = cache
         self._settings = settings
         self._max_outputs = max_outputs
-        self._waiting: list[Sequence] = []
+        self._shares = Shares()
+        self._line = Line(self._shares)
         self._running: list[Sequence] = []
-        self._refused = False  # a sequence did not fit, and nothing was freed since
+        self._refused: Sequence | None = None  # it did not fit, and nothing was freed since
         self.preemptions = 0
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits or runs."""
-        return not self._waiting and not self._running
+        return not self._running and not len(self._line)
 
     @property
     def waiting(self) -> int:
         """Sequences in the waiting line."""
-        return len(self._waiting)
+        return len(self._line)
 
     @property
     def running(self) -> int:
@@ -77,27 +79,35 @@ class Scheduler:
         return len(self._running)
 
     def add(self, sequence: Sequence) -> None:
-        """Put a sequence into the waiting line, at its place by arrival."""
-        insort(self._waiting, sequence, key=_order)
-        self._refused = False
+        """Put a new sequence into the waiting line."""
+        self._shares.enter(sequence)
+        self._wait(sequence)
+
+    def _wait(self, sequence: Sequence) -> None:
+        self._line.add(sequence)
+        self._refused = None
 
     def remove(self, sequence: Sequence, *, sound: bool = True) -> None:
         """Take a sequence out and give its blocks back; unsound ones are never reused."""
-        if sequence.table is None:
-            if sequence in self._waiting:
-                self._waiting.remove(sequence)
-                self._refused = False
-            return
-        self._running.remove(sequence)
-        self._give_back(sequence, sound=sound)
+        if sequence.table is not None:
+            self._running.remove(sequence)
+            self._give_back(sequence, sound=sound)
+        elif self._line.remove(sequence):
+            self._refused = None
+        else:
+            return  # it never came in, or is out already
+        self._shares.leave(sequence)
 
     def plan(self) -> list[Chunk]:
         """Choose the next step's chunks."""
+        self._let_in()
         chunks = self._decode()
         rows = self._settings.prefill_budget(len(chunks))
         outputs = self._max_outputs - len(chunks)
         decoded = {chunk.sequence.order for chunk in chunks}
-        for sequence in self._prefilling(decoded):
+        for sequence in self._in_turn():
+            if sequence.order in decoded:
+                continue
             chunk = self._cut(sequence, rows, outputs)
             if chunk is None:
                 break
@@ -106,36 +116,40 @@ class Scheduler:
             chunks.append(chunk)
         return chunks
 
+    def _in_turn(self) -> list[Sequence]:
+        """Return the running sequences, the last to be preempted first."""
+        return sorted(self._running, key=self._shares.turn)
+
     def _decode(self) -> list[Chunk]:
-        """Give each decoding sequence its row, oldest first, preempting the newest for room."""
-        return [
+        """Give each decoding sequence its row, preempting the last in turn for room."""
+        chunks = [
             Chunk(sequence, sequence.computed, len(sequence.tokens))
-            for sequence in list(self._running)
+            for sequence in self._in_turn()
             if sequence.decoding and self._make_room(sequence)
         ]
+        for chunk in chunks:
+            self._shares.charge(chunk.sequence, chunk.stop)
+        return chunks
 
     def _make_room(self, sequence: Sequence) -> bool:
         while sequence.table is not None:
             if self._cache.grow(sequence.table, len(sequence.tokens)):
                 return True
-            self._preempt(self._running[-1])
+            assert len(self._running) > 1, "a sequence that was let in must fit the pool alone"
+            self._preempt(max(self._running, key=self._shares.turn))
         return False
 
     def _preempt(self, sequence: Sequence) -> None:
-        assert len(self._running) > 1, "a sequence that was let in must fit the pool alone"
         self._running.remove(sequence)
         self._give_back(sequence, sound=True)
-        self.add(sequence)
+        self._wait(sequence)
         self.preemptions += 1
 
-    def _prefilling(self, decoded: set[tuple[int, int]]) -> list[Sequence]:
-        """Return the sequences that still have no row, letting in those that fit."""
-        for sequence in list(self._waiting):
-            if len(self._running) == self._settings.max_sequences:
-                break
+    def _let_in(self) -> None:
+        """Admit who waits, in turn, as far as rows and blocks go; nobody overtakes."""
+        for sequence in self._line.in_turn():
             if not self._awaits_prefix(sequence) and not self._admit(sequence):
                 break
-        return [sequence for sequence in self._running if sequence.order not in decoded]
 
     def _awaits_prefix(self, sequence: Sequence) -> bool:
         """Tell whether a running prompt is about to compute blocks that this one begins with, too.
@@ -149,8 +163,19 @@ class Scheduler:
         )
 
     def _admit(self, sequence: Sequence) -> bool:
+        """Let a waiting sequence in, for others where they have more than their share."""
+        while not self._enter(sequence):
+            other = gives_way(self._running, sequence, self._shares)
+            if other is None:
+                return False
+            self._preempt(other)
+        return True
+
+    def _enter(self, sequence: Sequence) -> bool:
         """Let a waiting sequence in if its tokens fit and each running one can still grow."""
-        if self._refused and self._running:
+        if self._running and self._refused is sequence:
+            return False
+        if len(self._running) == self._settings.max_sequences:
             return False
         opened = self._cache.open(
             sequence.tokens,
@@ -159,18 +184,19 @@ class Scheduler:
             spare_blocks=len(self._running),
         )
         if opened is None:
-            self._refused = True
+            self._refused = sequence
             return False
-        self._waiting.remove(sequence)
+        self._line.remove(sequence)
         self._start(sequence, *opened)
         return True
 
     def _start(self, sequence: Sequence, table: BlockTable, cached_tokens: int) -> None:
         sequence.table, sequence.computed = table, cached_tokens
         if sequence.cached_tokens is None:
-            sequence.cached_tokens = cached_tokens
-        insort(self._running, sequence, key=_order)
-        self._refused = False
+            sequence.cached_tokens = sequence.charged_tokens = cached_tokens
+        self._shares.charge(sequence, sequence.prompt_tokens)
+        self._running.append(sequence)
+        self._refused = None
 
     def _cut(self, sequence: Sequence, rows: int, outputs: int) -> Chunk | None:
         """Return as much of the sequence's pending tokens as the budgets allow."""
@@ -188,13 +214,9 @@ class Scheduler:
         else:
             self._cache.forget(sequence.table)
         sequence.table, sequence.computed = None, 0
-        self._refused = False
+        self._refused = None
 
 
 def _shared_start(one: Sequence, other: Sequence) -> int:
     """Count the tokens that both begin with, as far as `one` may take them from the cache."""
     return min(shared_tokens(one.tokens.tobytes(), other.tokens.tobytes()), one.reuse_tokens)
-
-
-def _order(sequence: Sequence) -> tuple[int, int]:
-    return sequence.order

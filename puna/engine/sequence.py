@@ -79,6 +79,7 @@ class Sequence:
         self.computed = 0  # tokens whose keys and values are in the cache
         self.scored = 1  # prompt tokens whose logprob is out; the first has none
         self.cached_tokens: int | None = None
+        self.charged_tokens = 0  # tokens that its tenant's share has paid for
         self.clock = Clock(now)
         self.followed = False  # the request's other choices were let into the line
         mask = None if request.mask is None else request.mask.fork()

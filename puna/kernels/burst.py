@@ -26,7 +26,7 @@ HABITS = 4
 
 def first_habits() -> NDArray[np.float32]:
     """Return (HABITS,) what is expected of guesses before any was checked."""
-    return np.array([0.2, 0.3, 0.5, 0.6], np.float32)
+    return np.array([0.2, 0.3, 0.6, 0.85], np.float32)
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ class Traffic:
     different: int = 0
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.model, small())
+        self.engine = Engine(self.model, small(burst_steps=4))
         self._random = np.random.default_rng(self.seed)
         self._requests: dict[int, Request] = {}
         self._outcomes: Outcomes = {}
@@ -56,7 +56,12 @@ class Traffic:
             params = SamplingParams(
                 seed=self.submitted, max_tokens=int(draw(1, 100)), n=int(draw(1, 4))
             )
-            asked = Request(stem + prompt(self.submitted, int(draw(1, 60))), params)
+            asked = Request(
+                stem + prompt(self.submitted, int(draw(1, 60))),
+                params,
+                tenant="abc"[int(draw(3))],
+                priority=int(draw(12)) // 11,
+            )
             self._requests[self.engine.submit(asked)] = asked
             self.submitted += 1
 
