@@ -19,7 +19,7 @@ from puna.services.assistant.words import folded_words
 CountTokens = Callable[[str], int]
 
 _MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
-_OPENING_MARK = re.compile(r"\[[\d\s,;]{0,40}$")
+_UNFINISHED = re.compile(r"(?:\[[\d\s,;]{0,40}|`+)$")  # a mark, or the fence of code
 _TAG = re.compile(r"<(?=\s*/?\s*passages?\b)", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+|\n|$)")  # noqa: RUF001
 _BEFORE, _BEHIND = "\u2039", "\u203a"  # like < and >, which would close what delimits
@@ -154,7 +154,7 @@ class MarkFilter:
     def push(self, text: str) -> str:
         """Return what can be shown now; what may become a mark is held."""
         text, self._held = self._held + text, ""
-        opening = _OPENING_MARK.search(text)
+        opening = _UNFINISHED.search(text)
         if opening and len(self._sources):
             text, self._held = text[: opening.start()], opening[0]
         return self._checked(text)

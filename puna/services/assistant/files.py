@@ -260,6 +260,15 @@ class Files:
             numbers = fused(*orders)[:limit]
             return _found(session, numbers)
 
+    def beginning(
+        self, owner: Owner, file_ids: Sequence[str], *, limit: int = 200
+    ) -> Sequence[Found]:
+        """Return the first passages of these files, file by file."""
+        order = (PassageRow.file_id, PassageRow.ordinal)
+        with self._store.read() as session:
+            query = select(PassageRow.number).where(PassageRow.file_id.in_(_scope(owner, file_ids)))
+            return _found(session, session.scalars(query.order_by(*order).limit(limit)).all())
+
     def _check_room(self, owner: Owner, n_bytes: int) -> None:
         kept = self.kept(owner)
         if kept.files >= self._limits.files:

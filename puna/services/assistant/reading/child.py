@@ -7,8 +7,11 @@ In: the file's bytes on stdin, the limits as an argument.  Out: one JSON documen
 from __future__ import annotations
 
 import codecs
+import contextlib
+import importlib
 import json
 import logging
+import pkgutil
 import resource
 import signal
 import sys
@@ -44,10 +47,7 @@ def _reader(kind: str) -> Reader:
     for name in _ENCODINGS:
         codecs.lookup(name)
     if kind == "pdf":
-        from puna.services.assistant.reading.pdf import pdf_lines  # noqa: PLC0415
-
-        logging.disable()
-        return pdf_lines
+        return _pdf_reader()
     readers: dict[str, Callable[[str], Iterable[Line]]] = {
         "text": plain_lines,
         "markdown": markdown_lines,
@@ -55,6 +55,18 @@ def _reader(kind: str) -> Reader:
         "html": html_lines,
     }
     return lambda data, _: readers[kind](_decoded(data))
+
+
+def _pdf_reader() -> Reader:
+    import pypdf  # noqa: PLC0415
+
+    from puna.services.assistant.reading.pdf import pdf_lines  # noqa: PLC0415
+
+    for module in pkgutil.walk_packages(pypdf.__path__, "pypdf."):
+        with contextlib.suppress(ImportError):  # what pictures need is not installed
+            importlib.import_module(module.name)
+    logging.disable()
+    return pdf_lines
 
 
 def _limit_resources(limits: dict[str, Any]) -> None:

@@ -10,12 +10,12 @@ from html.parser import HTMLParser
 
 from puna.services.assistant.reading.document import Line
 
-_UNSEEN = {"script", "style", "template", "noscript", "head", "svg", "math", "iframe", "object"}
+_UNSEEN = {"script", "style", "template", "noscript", "title", "svg", "math", "iframe", "object"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _BLOCKS = _HEADINGS | {
     "p", "div", "li", "tr", "br", "hr", "table", "ul", "ol", "dl", "dt", "dd", "blockquote", "pre",
     "section", "article", "header", "footer", "main", "nav", "aside", "figure", "figcaption",
-    "form", "title", "body", "address", "details", "summary", "caption", "option",
+    "form", "body", "address", "details", "summary", "caption", "option",
 }  # fmt: skip
 _CELLS = {"td", "th"}
 _VOID = {"br", "hr", "img", "input", "meta", "link", "col", "area", "source", "wbr", "embed"}
@@ -41,7 +41,7 @@ class _Page(HTMLParser):
         self._unseen: list[str] = []  # open elements that nobody sees, from the outermost
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._unseen or tag in _UNSEEN - {"head"} or _is_hidden(attrs):
+        if self._unseen or tag in _UNSEEN or _is_hidden(attrs):
             if tag not in _VOID:
                 self._unseen.append(tag)
             return

@@ -1,0 +1,300 @@
+"""A turn: a question kept, a prompt built, an answer streamed, tools called, everything saved.
+
+In: an owner, a question, a model.  Out: events, as they happen.
+Does not know who meters, nor who listens: closing the events stops the answer and keeps its part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from puna.chat import Message
+from puna.errors import PunaError
+from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.citations import Source, prompt_text
+from puna.services.assistant.citations import fit as fit_sources
+from puna.services.assistant.conversations import Conversation
+from puna.services.assistant.events import (
+    Begun,
+    CallFinished,
+    CallStarted,
+    Ended,
+    Event,
+    LeftOut,
+    Titled,
+)
+from puna.services.assistant.files import Found
+from puna.services.assistant.messages import Entry, Outcome
+from puna.services.assistant.model import TurnModel
+from puna.services.assistant.owner import Owner
+from puna.services.assistant.presets import Preset
+from puna.services.assistant.prompt import (
+    MEMORY_SHARE,
+    PASSAGES_SHARE,
+    Fitted,
+    answer_tokens,
+    counted_with,
+    fit,
+    question_text,
+    spoken,
+    system_text,
+)
+from puna.services.assistant.tools.calls import Done
+from puna.services.assistant.tools.tool import Asking
+from puna.services.assistant.tools.toolbox import Chosen
+from puna.services.assistant.turn import GrowingAnswer
+
+MOST_ROUNDS = 5  # of tool calls in one turn; then the model must answer
+MOST_CALLS = 8  # in one round
+SAVE_EVERY_S = 2.0
+WHOLE_CHARACTERS = 3  # a token: a file of fewer is read whole
+BROKEN = "Puna failed in the middle of this answer; ask again."
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    With a `text` it is said after `parent_id` (None: first in the conversation; a conversation
+    None is begun).  Without one, the message `parent_id` is answered again.
+    """
+
+    conversation_id: str | None = None
+    parent_id: str | None = None
+    text: str | None = None
+    file_ids: tuple[str, ...] = ()
+    preset_id: str | None = None
+
+
+@dataclass
+class _Turn:
+    """What one turn works with."""
+
+    owner: Owner
+    model: TurnModel
+    preset: Preset
+    conversation: Conversation
+    question: Entry
+    entry: Entry
+    before: tuple[Entry, ...]
+    growing: GrowingAnswer = field(default_factory=GrowingAnswer)
+    saved_at: float = field(default_factory=time.monotonic)
+    asked: str = ""  # the question with its passages
+    system: str = ""
+
+    @property
+    def asking(self) -> Asking:
+        return Asking(self.owner, self.entry.id, self.growing.sources)
+
+    @property
+    def room(self) -> int:
+        """Tokens that the prompt may have."""
+        wanted = self.preset.parameters.get("max_tokens")
+        return self.model.context_tokens - answer_tokens(self.model.context_tokens, wanted)
+
+
+class Answering:
+    """Runs turns on an assistant."""
+
+    def __init__(self, assistant: Assistant, *, improve_titles: bool = False) -> None:
+        self._assistant, self._improve_titles = assistant, improve_titles
+
+    async def answer(
+        self, owner: Owner, question: Question, model: TurnModel
+    ) -> AsyncGenerator[Event, None]:
+        """Yield what happens; a PunaError before the first event means that nothing was kept."""
+        turn = await self._begun(owner, question, model)
+        outcome: Outcome = "stopped"
+        error = ""
+        try:
+            yield Begun(turn.conversation, turn.question, turn.entry)
+            async with aclosing(self._rounds(turn)) as events:
+                async for event in events:
+                    yield event
+            outcome = "length" if turn.growing.finish_reason == "length" else "complete"
+        except PunaError as refused:
+            outcome, error = "broken", str(refused)
+        except Exception:
+            outcome, error = "broken", BROKEN
+            raise
+        finally:  # also when the listener goes, and then at once: nothing may be awaited here
+            ended = self._finish(turn, outcome, error)
+        yield Ended(ended)
+        if title := await self._better_title(turn, outcome):
+            yield Titled(title)
+
+    async def _begun(self, owner: Owner, question: Question, model: TurnModel) -> _Turn:
+        """Begin in a thread; who leaves meanwhile leaves a stopped answer, not a running one."""
+        beginning = asyncio.ensure_future(asyncio.to_thread(self._begin, owner, question, model))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            self._finish(await beginning, "stopped", "")
+            raise
+
+    def _begin(self, owner: Owner, question: Question, model: TurnModel) -> _Turn:
+        """Keep the question and open the answer, both or none."""
+        parts = self._assistant
+        preset = parts.presets.get(owner, question.preset_id)
+        with parts.store.write():
+            conversation_id = question.conversation_id or parts.conversations.create(owner).id
+            parts.conversations.choose(
+                owner, conversation_id, model=model.name, preset_id=question.preset_id
+            )
+            said = self._said(owner, conversation_id, question)
+            entry = parts.messages.open_answer(owner, conversation_id, said.id, model=model.name)
+            before = parts.messages.path(owner, conversation_id, leaf_id=said.id).entries[:-1]
+            conversation = parts.conversations.get(owner, conversation_id)
+        return _Turn(owner, model, preset, conversation, said, entry, before)
+
+    def _said(self, owner: Owner, conversation_id: str, question: Question) -> Entry:
+        parts = self._assistant
+        if question.text is None:
+            return parts.messages.get(owner, str(question.parent_id))
+        parts.files.attach(owner, question.file_ids, conversation_id)
+        return parts.messages.say(
+            owner,
+            conversation_id,
+            question.parent_id,
+            question.text,
+            file_ids=question.file_ids,
+        )
+
+    async def _rounds(self, turn: _Turn) -> AsyncGenerator[Event, None]:
+        """Let the model talk, carry out its calls, let it go on."""
+        names = turn.preset.tools if turn.model.uses_tools else ()
+        chosen = await self._assistant.toolbox.chosen(names)
+        await asyncio.to_thread(self._prepare, turn)
+        for number in range(MOST_ROUNDS + 1):
+            tools = chosen if number < MOST_ROUNDS else await self._assistant.toolbox.chosen(())
+            fitted = await asyncio.to_thread(self._fitted, turn, tools)
+            if fitted.dropped_turns and number == 0:
+                yield LeftOut(fitted.dropped_turns)
+            async with aclosing(self._talk(turn, fitted, tools)) as events:
+                async for event in events:
+                    yield event
+            if not turn.growing.calls:
+                return
+            async with aclosing(self._carry_out(turn, tools)) as events:
+                async for event in events:
+                    yield event
+
+    async def _talk(
+        self, turn: _Turn, fitted: Fitted, tools: Chosen
+    ) -> AsyncGenerator[Event, None]:
+        """Stream one round of the model's words."""
+        deltas = turn.model.stream(
+            fitted.messages,
+            tools=tools.definitions,
+            salt=turn.owner.user_id,
+            **turn.preset.parameters,
+        )
+        async with aclosing(deltas) as stream:
+            async for delta in stream:
+                for event in turn.growing.take(delta):
+                    yield event
+                await self._save_now_and_then(turn)
+        for event in turn.growing.end_round():
+            yield event
+
+    async def _carry_out(self, turn: _Turn, tools: Chosen) -> AsyncGenerator[Event, None]:
+        """Carry out the calls of one round, one after another."""
+        done: list[Done] = []
+        for call in turn.growing.calls[:MOST_CALLS]:
+            yield CallStarted(call.id, call.name, tools.label(call.name), call.arguments)
+            one = await tools.carry_out(turn.asking, call)
+            done.append(one)
+            yield CallFinished(call.id, call.name, one.label, one.result, one.outcome, one.took_s)
+        turn.growing.take_calls(done)
+
+    def _prepare(self, turn: _Turn) -> None:
+        """Put together what stays the same in all rounds of the turn."""
+        parts, model = self._assistant, turn.model
+        budget = int(model.context_tokens * MEMORY_SHARE)
+        memory = parts.memory.prompt_text(turn.owner, model.count_text, budget)
+        today = f"{parts.clock().astimezone():%A, %d %B %Y}"
+        turn.system = system_text(turn.preset.instructions, today, memory)
+        names = [parts.files.get(turn.owner, file_id).name for file_id in turn.question.file_ids]
+        plain = question_text(turn.question, names, "")
+        needed = model.count_prompt([Message("system", turn.system), Message("user", plain)])
+        passages = self._passages(turn, int((turn.room - needed) * PASSAGES_SHARE))
+        turn.asked = question_text(turn.question, names, passages)
+
+    def _passages(self, turn: _Turn, budget: int) -> str:
+        """Return the passages of the conversation's files that fit into `budget` tokens."""
+        every = [*turn.before, turn.question]
+        file_ids = list(dict.fromkeys(f for entry in every for f in entry.file_ids))
+        if not file_ids or budget <= 0:
+            return ""
+        numbered = [
+            Source(at, one.file_id, one.name, one.passage)
+            for at, one in enumerate(self._found(turn, file_ids, budget), start=1)
+        ]
+        kept = fit_sources(numbered, turn.model.count_text, budget)
+        for source in kept:
+            turn.growing.sources.add(source.file_id, source.name, source.passage)
+        return prompt_text(kept) if kept else ""
+
+    def _found(self, turn: _Turn, file_ids: Sequence[str], budget: int) -> Sequence[Found]:
+        """Return small files whole, of others what answers the question, else their beginning."""
+        files, owner = self._assistant.files, turn.owner
+        beginning = files.beginning(owner, file_ids)
+        if sum(len(found.passage.text) for found in beginning) < WHOLE_CHARACTERS * budget:
+            return beginning
+        return files.search(owner, turn.question.text, file_ids=file_ids, limit=8) or beginning
+
+    def _fitted(self, turn: _Turn, tools: Chosen) -> Fitted:
+        last = [Message("user", turn.asked), *turn.growing.round_messages()]
+        count = counted_with(turn.model.count_prompt, tools.definitions)
+        return fit(turn.system, spoken(turn.before), last, count=count, budget=turn.room)
+
+    async def _save_now_and_then(self, turn: _Turn) -> None:
+        now = time.monotonic()
+        if now - turn.saved_at < SAVE_EVERY_S:
+            return
+        turn.saved_at = now
+        growing, messages = turn.growing, self._assistant.messages
+        steps = [dict(step) for step in growing.steps]
+        await asyncio.to_thread(messages.save, turn.owner, turn.entry.id, growing.text, steps)
+
+    def _finish(self, turn: _Turn, outcome: Outcome, error: str) -> Entry:
+        for _ in turn.growing.end_round():
+            pass  # nobody hears it any more, but it is kept
+        kept: dict[str, Any] = turn.growing.kept()
+        return self._assistant.messages.finish(
+            turn.owner, turn.entry.id, outcome, kept.pop("text"), error=error, **kept
+        )
+
+    async def _better_title(self, turn: _Turn, outcome: Outcome) -> Conversation | None:
+        """Ask the model for a title after the first answer, where that is wished for."""
+        first = not turn.before and turn.conversation.title_by == "opening"
+        if not (self._improve_titles and first and outcome == "complete"):
+            return None
+        title = await _title(turn.model, turn.owner, turn.question.text, turn.growing.text)
+        return await asyncio.to_thread(
+            self._assistant.conversations.improve_title, turn.owner, turn.conversation.id, title
+        )
+
+
+async def _title(model: TurnModel, owner: Owner, question: str, answer: str) -> str:
+    """Return a few words, or nothing where the model says too much."""
+    asked = (
+        "Write a title of at most five words for this conversation. Give the title alone.\n\n"
+        f"Question: {question[:500]}\n\nAnswer: {answer[:500]}"
+    )
+    deltas = model.stream(
+        [Message("user", asked)], tools=(), salt=owner.user_id, max_tokens=24, temperature=0.0
+    )
+    try:
+        async with aclosing(deltas) as stream:
+            said = [delta.text async for delta in stream]
+    except PunaError:
+        return ""  # the old title does as well
+    lines = "".join(said).strip().splitlines()
+    title = lines[0].strip(' "*#.') if lines else ""
+    return title if 0 < len(title) <= 60 else ""

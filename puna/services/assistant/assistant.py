@@ -1,0 +1,62 @@
+"""The assistant of one installation: its nouns, wired to one store.
+
+In: a store and limits.  Out: conversations, messages, presets, memory, files, tools as one value.
+Knows no route; `answer.py` runs a turn on it.
+"""
+
+from __future__ import annotations
+
+from puna.accounts.schema import Clock, utc_now
+from puna.accounts.store import Store
+from puna.services.assistant.archive import Archive
+from puna.services.assistant.conversations import Conversations
+from puna.services.assistant.files import FileLimits, Files
+from puna.services.assistant.finding import Finding
+from puna.services.assistant.memory import Memory
+from puna.services.assistant.messages import Messages
+from puna.services.assistant.presets import Presets
+from puna.services.assistant.ranking import Embedder
+from puna.services.assistant.tools.calculator import Calculator
+from puna.services.assistant.tools.calls import CallLog
+from puna.services.assistant.tools.dates import Dates
+from puna.services.assistant.tools.remember import Remember
+from puna.services.assistant.tools.remote import RemoteTools
+from puna.services.assistant.tools.search_files import SearchFiles
+from puna.services.assistant.tools.servers import ToolServers
+from puna.services.assistant.tools.tool import Tool
+from puna.services.assistant.tools.toolbox import Toolbox
+
+
+class Assistant:
+    """Everything that a page of the assistant asks."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        limits: FileLimits | None = None,
+        embedder: Embedder | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.store, self.clock = store, clock
+        self.conversations = Conversations(store, clock)
+        self.messages = Messages(store, clock)
+        self.finding = Finding(store)
+        self.archive = Archive(store, clock)
+        self.presets = Presets(store, clock)
+        self.memory = Memory(store, clock)
+        self.files = Files(store, limits, embedder, clock)
+        self.servers = ToolServers(store, clock)
+        self.calls = CallLog(store, clock)
+        self.remote = RemoteTools(self.servers)
+        own: list[Tool] = [
+            Calculator(),
+            Dates(clock),
+            SearchFiles(self.files),
+            Remember(self.memory),
+        ]
+        self.toolbox = Toolbox(own, self.remote, self.calls)
+
+    async def close(self) -> None:
+        """End the tool servers' connections; the store stays open."""
+        await self.remote.close()
