@@ -29,7 +29,7 @@ class BatchBuilder:
         self._starts = np.zeros(sequences + 1, np.int32)
         self._lengths = np.empty(sequences, np.int32)
         self._tables = np.empty(sequences * blocks_for(context_tokens), np.int32)
-        self._outputs = np.empty(max_outputs, np.int32)
+        self._outputs = np.empty(max(max_outputs, rows), np.int32)
         self._counting = np.arange(context_tokens, dtype=np.int32)
 
     def build(self, chunks: Several[Chunk]) -> Batch:
@@ -67,7 +67,7 @@ class BatchBuilder:
         return tables
 
     def _fill_outputs(self, chunks: Several[Chunk]) -> Int32s:
-        """Return the rows whose logits are wanted: scored ones, then the sampled one, by chunk."""
+        """Return the wanted rows: scored or pooled ones, then the sampled one, by chunk."""
         count = 0
         for chunk, first in zip(chunks, self._starts.tolist(), strict=False):
             offset = first - chunk.start
@@ -78,5 +78,6 @@ class BatchBuilder:
 
 
 def output_positions(chunk: Chunk) -> list[int]:
-    """Return the positions in the chunk's sequence whose logits are wanted, ascending."""
-    return [*chunk.scored_rows, *([chunk.stop - 1] if chunk.samples else [])]
+    """Return the positions in the chunk's sequence whose rows are wanted, ascending."""
+    sampled = [chunk.stop - 1] if chunk.samples else []
+    return [*chunk.scored_rows, *chunk.pooled_rows, *sampled]

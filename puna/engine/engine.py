@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Several
 
+import numpy as np
+from numpy.typing import NDArray
+
 from puna.chat import FinishReason
 from puna.engine.batch import BatchBuilder
 from puna.engine.burst import Bursts
@@ -27,6 +30,8 @@ from puna.errors import ContextOverflowError, EngineError, NumericError, PunaErr
 from puna.kernels.batch import BLOCK_TOKENS
 from puna.kernels.burst import Runner
 from puna.kernels.sampling import NOT_FINITE
+
+Hidden = NDArray[np.float32]
 
 
 class Engine:
@@ -81,9 +86,9 @@ class Engine:
         """
         check_prompt(request.prompt_ids, self._vocab_size)
         request.params.check_vocabulary(self._vocab_size)
-        prompt, wanted = len(request.prompt_ids), request.params.max_tokens
-        if prompt + (1 if wanted is None else wanted) > self.context_tokens:
-            raise ContextOverflowError(prompt, 1 if wanted is None else wanted, self.context_tokens)
+        prompt, wanted = len(request.prompt_ids), request.wanted_tokens
+        if prompt + wanted > self.context_tokens:
+            raise ContextOverflowError(prompt, wanted, self.context_tokens)
 
     def submit(self, request: Request) -> int:
         """Queue a request and return its id; raises as `check` does."""
@@ -118,7 +123,8 @@ class Engine:
             if self._bursts.takes(chunks):
                 self._decode(chunks)
             else:
-                self._forward(chunks)
+                self._embed([chunk for chunk in chunks if chunk.sequence.pool])
+                self._forward([chunk for chunk in chunks if not chunk.sequence.pool])
         return self._take_news()
 
     def _take_news(self) -> list[Emission]:
@@ -160,6 +166,8 @@ class Engine:
 
     def _forward(self, chunks: Several[Chunk]) -> None:
         """Compute one step and hand every chunk the rows that it asked for."""
+        if not chunks:
+            return
         logits = self._model.forward(self._builder.build(chunks))
         tokens = pick_tokens(self._model, chunks, logits)
         row = 0
@@ -171,6 +179,32 @@ class Engine:
             else:
                 self._advance(chunk, logits[rows], tokens[rows])
             row = rows.stop
+
+    def _embed(self, chunks: Several[Chunk]) -> None:
+        """Compute a step's share of embeddings, which need no logits."""
+        if not chunks:
+            return
+        hidden = self._model.hidden(self._builder.build(chunks))
+        row = 0
+        for chunk in chunks:
+            rows = slice(row, row + len(chunk.pooled_rows))
+            self._pool(chunk, hidden[rows])
+            row = rows.stop
+
+    def _pool(self, chunk: Chunk, rows: Hidden) -> None:
+        """Add a chunk's hidden states to its embedding, which may be done then."""
+        sequence, pool = chunk.sequence, chunk.sequence.pool
+        assert pool
+        sequence.computed = chunk.stop
+        if not np.isfinite(rows).all():
+            self._fail_numeric(sequence)
+            return
+        self._publish(sequence)
+        self._report_prefill(chunk, ())
+        pool.add(rows)
+        if pool.complete:
+            self._end_prefill(sequence)
+            self._finish(sequence, "stop", embedding=pool.vector())
 
     def _advance(self, chunk: Chunk, rows: Logits, tokens: list[int]) -> None:
         """Publish what the chunk computed, score its prompt tokens, go on with its next one."""
@@ -251,6 +285,7 @@ class Engine:
         scored: TokenScore | None = None,
         stop_token_id: int | None = None,
         error: PunaError | None = None,
+        embedding: Hidden | None = None,
         sound: bool = True,
     ) -> None:
         """End one choice: blocks back to the pool, the reason into the news."""
@@ -266,6 +301,7 @@ class Engine:
                 stop_token_id=stop_token_id,
                 error=error,
                 stats=stats,
+                embedding=embedding,
             )
         )
         self._release_followers(sequence)

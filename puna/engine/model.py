@@ -44,6 +44,10 @@ class Model(Protocol):
         """Compute the batch and return (outputs, vocab_size) logits."""
         ...
 
+    def hidden(self, batch: Batch) -> NDArray[np.float32]:
+        """Compute the batch and return (outputs, hidden_size) normed last hidden states."""
+        ...
+
     def sample(self, logits: NDArray[np.float32], draws: Draws) -> NDArray[np.int32]:
         """Pick a token out of each row, or NOT_FINITE."""
         ...

@@ -14,6 +14,7 @@ from typing import Protocol, Self, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.engine.pooling import Pooling
 from puna.errors import InvalidParameterError
 
 MAX_CHOICES = 8
@@ -137,6 +138,14 @@ class Request:
     mask: TokenMask | None = None
     stop_check: StopCheck | None = None
     cache_salt: str = ""
+    pooling: Pooling | None = None  # an embedding of the prompt is wanted, and no answer
+
+    @property
+    def wanted_tokens(self) -> int:
+        """Answer tokens for which there must be room beside the prompt."""
+        if self.pooling is not None:
+            return 0
+        return 1 if self.params.max_tokens is None else self.params.max_tokens
     tenant: str = ""
     priority: int = 0
 

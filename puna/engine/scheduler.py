@@ -39,7 +39,7 @@ class Chunk:
     @property
     def samples(self) -> bool:
         """Whether the chunk's last row gives the next token."""
-        return self.stop == len(self.sequence.tokens)
+        return self.stop == len(self.sequence.tokens) and not self.sequence.pool
 
     @property
     def scored_rows(self) -> range:
@@ -48,6 +48,12 @@ class Chunk:
             return range(0)
         first = max(self.start, self.sequence.scored - 1)
         return range(first, min(self.stop, self.sequence.prompt_tokens - 1))
+
+    @property
+    def pooled_rows(self) -> range:
+        """Positions whose hidden states go into an embedding."""
+        pool = self.sequence.pool
+        return pool.wanted(self.start, self.stop) if pool else range(0)
 
 
 class Scheduler:

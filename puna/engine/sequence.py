@@ -9,9 +9,13 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from puna.chat import FinishReason
 from puna.engine.cache import BlockTable
 from puna.engine.logprobs import TokenScore
+from puna.engine.pooling import Pool
 from puna.engine.request import Request
 from puna.engine.sampler import Sampler
 from puna.errors import PunaError
@@ -48,6 +52,7 @@ class Emission:
     stop_token_id: int | None = None
     error: PunaError | None = None
     stats: SequenceStats | None = None  # with the finish reason
+    embedding: NDArray[np.float32] | None = None  # (hidden,) likewise, where one was asked for
 
 
 @dataclass(slots=True)
@@ -84,6 +89,7 @@ class Sequence:
         self.followed = False  # the request's other choices were let into the line
         mask = None if request.mask is None else request.mask.fork()
         self.sampler = Sampler(request.params, request.prompt_ids, index, mask)
+        self.pool = request.pooling and Pool(request.pooling, len(request.prompt_ids))
         self.habits = first_habits()  # how often guesses at its tokens came true
         self.ending_ids = request.ending_ids
         self.plain = not self.sampler.adjusts and request.params.logprobs is None
@@ -131,6 +137,8 @@ class Sequence:
     @property
     def reuse_tokens(self) -> int:
         """Most tokens that may come from the cache: some rows' logits are still needed."""
+        if self.pool:
+            return self.pool.taken
         return self.scored - 1 if self.wants_scores else len(self.tokens) - 1
 
     def append(self, token_id: int) -> None:

@@ -19,6 +19,7 @@ from puna.kernels.batch import BLOCK_TOKENS, Batch
 from puna.kernels.burst import BurstLimits, Runner, run_burst
 from puna.kernels.sampling import Draws, sample_rows
 
+HIDDEN = 16
 _FACTOR = np.uint64(6364136223846793005)
 
 
@@ -63,6 +64,9 @@ class ScriptedModel:
 
     def burst(self, runners: Sequence[Runner], limits: BurstLimits) -> int:
         return run_burst(self.forward, self.sample, runners, limits)
+
+    def hidden(self, batch: Batch) -> NDArray[np.float32]:
+        return self.forward(batch)[:, :HIDDEN]
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         batch.check()
