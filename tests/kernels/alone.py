@@ -7,6 +7,7 @@ Also makes weights of every block type, gentle and extreme.  Knows no model.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ EXTREMES = {"zeros": 0x00, "ones": 0xFF, "largest": 0x7F, "smallest": 0x80, "alt
 
 def shape(**changes: int) -> Shape:
     """Describe a backend that is large enough for these tests."""
-    sizes = {
+    sizes: dict[str, Any] = {
         "layers": 1,
         "heads": 4,
         "kv_heads": 2,
