@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,18 +64,22 @@ def backup(source: Store, path: Path) -> Copy:
 
 def check(path: Path) -> Copy:
     """Read a copy whole; StoreError if a byte of it is not as it was written."""
-    digest, rows, header = sha256(), 0, {}
-    for number, line in enumerate(_lines(path)):
-        if number == 0:
-            header = _header(path, line)
-        found = json.loads(line)
-        if isinstance(found, dict) and "sha256" in found:
-            if (found["sha256"], found["rows"]) != (digest.hexdigest(), rows):
-                break
-            return Copy(header["made_at"], header["schema"], rows, found["sha256"])
-        digest.update(line)
-        rows += isinstance(found, list)
-    raise StoreError(f"the copy {path} is not whole, or was changed; take another one")
+    digest, rows = sha256(), 0
+    header: dict[str, Any] = {}
+    end: Any = None
+    for line in _lines(path):
+        record = _record(path, line)
+        header = header or _header(path, record)
+        if end is not None:
+            raise _not_whole(path)
+        if isinstance(record, dict) and "sha256" in record:
+            end = record
+        else:
+            digest.update(line)
+            rows += isinstance(record, list)
+    if end != {"rows": rows, "sha256": digest.hexdigest()}:
+        raise _not_whole(path)
+    return Copy(header["made_at"], header["schema"], rows, digest.hexdigest())
 
 
 def restore(path: Path, url: str) -> Copy:
@@ -170,9 +175,21 @@ def _records(
 
 def _tables(connection: Connection) -> list[Table]:
     """All tables, each after those that it refers to."""
-    found = MetaData()
-    found.reflect(connection)
-    return [table for table in found.sorted_tables if table.name != VERSION_TABLE]
+    found, left_out = MetaData(), {VERSION_TABLE, *_search_indexes(connection)}
+    found.reflect(connection, only=lambda name, _: name not in left_out)
+    return found.sorted_tables
+
+
+def _search_indexes(connection: Connection) -> set[str]:
+    """SQLite's full-text indexes and the tables that they consist of: derived, so not copied."""
+    if connection.dialect.name != "sqlite":
+        return set()
+    rows = connection.exec_driver_sql(
+        "SELECT index_.name, part.name FROM sqlite_master index_ JOIN sqlite_master part "
+        "ON part.name = index_.name OR part.name GLOB index_.name || '_*' "
+        "WHERE index_.sql LIKE 'CREATE VIRTUAL TABLE%' AND part.type = 'table'"
+    )
+    return {name for row in rows for name in row}
 
 
 def _packed(value: Any) -> Any:
@@ -189,15 +206,25 @@ def _lines(path: Path) -> Iterator[bytes]:
     try:
         with gzip.open(path, "rb") as file:
             yield from file
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise StoreError(f"the copy {path} is not whole, or no copy at all") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _not_whole(path) from error
 
 
-def _header(path: Path, line: bytes) -> dict[str, Any]:
-    header = json.loads(line)
-    if not isinstance(header, dict) or header.get("puna_backup") != FORMAT:
+def _record(path: Path, line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise _not_whole(path) from error
+
+
+def _header(path: Path, record: Any) -> dict[str, Any]:
+    if not isinstance(record, dict) or record.get("puna_backup") != FORMAT:
         raise StoreError(f"{path} is no copy that this Puna reads")
-    return header
+    return record
+
+
+def _not_whole(path: Path) -> StoreError:
+    return StoreError(f"the copy {path} is not whole, was changed, or is no copy; take another one")
 
 
 def _refuse_used(engine: Engine) -> None:

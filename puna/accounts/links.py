@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import cast
 
 from sqlalchemy import ForeignKey, LargeBinary, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -64,14 +65,13 @@ class Links:
     def check(self, token: str) -> Role:
         """Return the role that the link gives; AuthenticationError if it is used or old."""
         with self._store.read() as session:
-            role: Role = self._find(session, token).role  # type: ignore[assignment]
-            return role
+            return cast(Role, self._find(session, token, to_use=False).role)
 
     def accept(self, token: str, email: str, password: str, name: str = "") -> User:
         """Make the account; the link is used up if, and only if, that succeeds."""
         with self._store.write() as session:
-            row = self._find(session, token)
-            role: Role = row.role  # type: ignore[assignment]
+            row = self._find(session, token, to_use=True)
+            role = cast(Role, row.role)
             session.delete(row)
             session.flush()
             return self._users.create(
@@ -90,9 +90,9 @@ class Links:
         )
         return token
 
-    def _find(self, session: Session, token: str) -> LinkRow:
+    def _find(self, session: Session, token: str, *, to_use: bool) -> LinkRow:
         token_hash = sha256(token.encode()).digest()
-        row = session.get(LinkRow, token_hash, with_for_update=True)
+        row = session.get(LinkRow, token_hash, with_for_update=to_use)
         if row is None or row.expires_at <= self._clock():
             raise AuthenticationError("this link was used or is too old; ask for a new one")
         return row

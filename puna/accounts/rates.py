@@ -159,9 +159,15 @@ def _filling_us(amount: int, per_minute: int | None) -> int:
 
 
 def _from(full_at: Any, now_us: int) -> ColumnElement[int]:
-    """Not before now; and a clock that was set back costs no more than a minute."""
-    latest = now_us + MINUTE_US
-    return case((full_at < now_us, now_us), (full_at > latest, latest), else_=full_at)
+    """Not before now; more than two minutes ahead, the clock was set back since."""
+    latest = now_us + 2 * MINUTE_US
+    return case((full_at < now_us, now_us), (full_at > latest, now_us), else_=full_at)
+
+
+def _missing_us(full_at: int, now_us: int) -> int:
+    """The same in Python, from now on: how long the bucket still needs."""
+    missing_us = max(full_at - now_us, 0)
+    return 0 if missing_us > 2 * MINUTE_US else missing_us
 
 
 def _month(month: int) -> ColumnElement[int]:
@@ -181,10 +187,9 @@ def _read(session: Session, meter_id: str) -> MeterRow:
 def _bucket(full_at: int, per_minute: int | None, now_us: int) -> Allowance:
     if per_minute is None:
         return Allowance(None, None, 0.0)
-    missing_us = min(max(full_at - now_us, 0), MINUTE_US)
-    return Allowance(
-        per_minute, (MINUTE_US - missing_us) * per_minute // MINUTE_US, missing_us / 1e6
-    )
+    missing_us = _missing_us(full_at, now_us)
+    left_us = max(MINUTE_US - missing_us, 0)
+    return Allowance(per_minute, left_us * per_minute // MINUTE_US, missing_us / 1e6)
 
 
 def _count(used: int, limit: int | None, reset_s: float) -> Allowance:
@@ -229,5 +234,4 @@ def _refusal(row: MeterRow, plan: Plan, tokens: int, now: datetime) -> LimitErro
 
 
 def _wait_us(full_at: int, amount: int, per_minute: int | None, now_us: int) -> int:
-    full_at = min(max(full_at, now_us), now_us + MINUTE_US)
-    return full_at + _filling_us(amount, per_minute) - now_us - MINUTE_US
+    return _missing_us(full_at, now_us) + _filling_us(amount, per_minute) - MINUTE_US

@@ -65,12 +65,7 @@ def _refuse_unsafe_place(path: Path) -> None:
     folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kind = filesystem(folder, Path("/proc/self/mountinfo").read_text())
-        if kind.startswith(NETWORK_FILESYSTEMS):
-            raise StoreError(
-                f"{folder} is on {kind}, where SQLite's locks do not hold; "
-                "set PUNA_HOME to a local disk, or use PostgreSQL"
-            )
+        refuse_network_disk(folder, Path("/proc/self/mountinfo").read_text())
         with tempfile.TemporaryFile(dir=folder):  # the journal stands beside the database
             pass
         # Nobody but the owner may read it; SQLite gives its journal the same mode.
@@ -81,6 +76,16 @@ def _refuse_unsafe_place(path: Path) -> None:
             f"the database {path} cannot be written ({error.strerror}); "
             "make its folder writable, or set PUNA_HOME to another"
         ) from error
+
+
+def refuse_network_disk(folder: Path, mountinfo: str) -> None:
+    """Raise StoreError where other machines write the same disk."""
+    kind = filesystem(folder, mountinfo)
+    if kind.startswith(NETWORK_FILESYSTEMS):
+        raise StoreError(
+            f"{folder} is on {kind}, where SQLite's locks do not hold; "
+            "set PUNA_HOME to a local disk, or use PostgreSQL"
+        )
 
 
 def filesystem(path: Path, mountinfo: str) -> str:

@@ -31,7 +31,8 @@ class Store:
     """An open database.
 
     `read()` and `write()` are transactions, to be used in one thread.  One inside another joins
-    it, so that what a caller does in several steps is kept whole or not at all.
+    it, so that what a caller does in several steps is kept whole or not at all; a step whose
+    error is caught is undone alone.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -87,8 +88,8 @@ class Store:
         """One transaction, durable when this is left without an exception, else undone."""
         joined: Session | None = getattr(self._thread, "session", None)
         if joined is not None:
-            yield joined
-            joined.flush()
+            with joined.begin_nested():
+                yield joined
             return
         # Threads of this process queue here, fairly and without polling the file's lock.
         with self._named_errors(), self._turn, self._writers() as session:

@@ -1,0 +1,97 @@
+"""What the tests of accounts share: each runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from puna.accounts import Store
+from tests.accounts.world import ManualClock, World
+from tests.postgres import Cluster, find_binaries, memory_disk
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    binaries = find_binaries()
+    if binaries is None:
+        if os.environ.get("REQUIRE_POSTGRES"):
+            pytest.fail("PostgreSQL is wanted and not there: apt-get install postgresql")
+        pytest.skip("PostgreSQL's binaries are not on this machine")
+    cluster = Cluster(binaries)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(cluster: Cluster) -> str:
+    """A database with the newest schema, to be copied."""
+    name = cluster.create()
+    Store.open(cluster.url(name)).close()
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "puna.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where a test's files are: in memory, for its commits wait for the disk."""
+    with tempfile.TemporaryDirectory(prefix="puna-accounts-", dir=memory_disk()) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def empty_url(database: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """Where a database without any table is, or will be."""
+    if database == "sqlite":
+        return f"sqlite:///{folder / 'empty/puna.db'}"
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return cluster.url(cluster.create())
+
+
+@pytest.fixture
+def url(database: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """Where a fresh database with the newest schema is."""
+    if database == "sqlite":
+        return f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), folder)}"
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return cluster.url(cluster.create(request.getfixturevalue("postgres_template")))
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    store = Store.open(url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def hasher() -> PasswordHasher:
+    """Argon2id as in earnest, but quick."""
+    return PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+@pytest.fixture
+def world(store: Store, clock: ManualClock) -> World:
+    """A tenant on a plan that has limits and prices, with a key and a ledger."""
+    return World(store, clock)

@@ -1,0 +1,122 @@
+"""A request sent many times is done once and answered alike."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import update
+
+from puna.accounts import Idempotency, Ledger, Recorded, Store
+from puna.accounts.idempotency import IdempotencyRow
+from puna.errors import ConflictError, InvalidParameterError, RateLimitError
+from tests.accounts.world import ManualClock
+
+BODY = b"POST /credits {}"
+
+
+def pay(store: Store, key: str, body: bytes = BODY, tenant: str = "a") -> Recorded:
+    """One mutating request: 5 micro-units, and an answer that tells runs apart."""
+
+    def effect() -> Recorded:
+        balance = Ledger(store).credit("owner", 5)
+        return Recorded(201, f"now {balance.credited_micros}".encode())
+
+    return Idempotency(store).once(tenant, key, body, effect)
+
+
+def credited(store: Store) -> int:
+    return Ledger(store).balance("owner").credited_micros
+
+
+@pytest.mark.parametrize("senders", [2, 7, 20])
+def test_sent_in_parallel_it_is_done_once_and_answered_alike(store: Store, senders: int) -> None:
+    for number in range(10):
+        before = credited(store)
+        with ThreadPoolExecutor(senders) as pool:
+            answers = list(pool.map(lambda _: pay(store, f"key {number}"), range(senders)))  # noqa: B023
+        assert credited(store) == before + 5
+        assert {(answer.status, answer.body) for answer in answers} == {
+            (201, f"now {before + 5}".encode())
+        }
+        assert sum(not answer.replayed for answer in answers) == 1
+
+
+def test_another_body_under_the_same_key_is_refused(store: Store) -> None:
+    pay(store, "key")
+    with pytest.raises(ConflictError, match="used for another request"):
+        pay(store, "key", b"POST /credits {more}")
+    assert credited(store) == 5
+
+
+def test_another_tenants_key_is_another_key(store: Store) -> None:
+    assert pay(store, "key", tenant="a").replayed is False
+    assert pay(store, "key", b"something else", tenant="b").replayed is False
+    assert credited(store) == 10
+
+
+def test_what_failed_is_not_remembered(store: Store) -> None:
+    def fail() -> Recorded:
+        Ledger(store).credit("owner", 5)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Idempotency(store).once("a", "key", BODY, fail)
+    assert credited(store) == 0
+    pay(store, "key")
+
+
+def test_it_is_kept_for_a_day(store: Store, clock: ManualClock) -> None:
+    kept = Idempotency(store, clock)
+    answer = Recorded(200, b"first")
+    kept.once("a", "key", BODY, lambda: answer)
+    clock.move(24 * 3600 - 1)
+    assert kept.forget_old() == 0
+    assert kept.once("a", "key", BODY, lambda: Recorded(200, b"second")).body == b"first"
+    clock.move(1)
+    assert kept.once("a", "key", BODY, lambda: Recorded(200, b"third")).body == b"third"
+    clock.move(24 * 3600)
+    assert kept.forget_old() == 1
+
+
+def test_a_long_request_is_claimed_and_then_finished(store: Store) -> None:
+    kept = Idempotency(store)
+    assert kept.begin("a", "key", BODY) is None
+    with pytest.raises(RateLimitError, match="being answered") as busy:
+        kept.begin("a", "key", BODY)
+    assert busy.value.retry_after_s == 1
+    kept.finish("a", "key", Recorded(200, b"done"))
+    assert kept.begin("a", "key", BODY) == Recorded(200, b"done", replayed=True)
+
+
+def test_an_abandoned_claim_may_be_taken_by_the_next(store: Store) -> None:
+    kept = Idempotency(store)
+    kept.begin("a", "key", BODY)
+    kept.abandon("a", "key")
+    assert kept.begin("a", "key", BODY) is None
+
+
+def _claim(url: str) -> None:
+    store = Store.open(url)
+    Idempotency(store).begin("a", "key", BODY)
+    store.close()
+
+
+def test_a_dead_process_s_claim_may_be_taken_by_the_next(url: str) -> None:
+    claimer = multiprocessing.get_context("spawn").Process(target=_claim, args=(url,))
+    claimer.start()
+    claimer.join()
+    store = Store.open(url)
+    assert Idempotency(store).begin("a", "key", BODY) is None
+    with store.write() as session:
+        session.execute(update(IdempotencyRow).values(holder="elsewhere:1:1"))
+    with pytest.raises(RateLimitError):  # of another machine nobody can tell
+        Idempotency(store).begin("a", "key", BODY)
+    store.close()
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\nb"])
+def test_what_is_no_key_is_refused(store: Store, key: str) -> None:
+    with pytest.raises(InvalidParameterError, match="1 to 255 printable"):
+        pay(store, key)

@@ -1,0 +1,75 @@
+"""One-time links: one use, within their time, and only one owner's."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from argon2 import PasswordHasher
+
+from puna.accounts import Links, Store, Tenants, Users
+from puna.errors import AuthenticationError, InvalidParameterError, PunaError
+from tests.accounts.world import ManualClock
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def links(store: Store, clock: ManualClock, hasher: PasswordHasher) -> Links:
+    return Links(store, Users(store, clock, hasher), clock)
+
+
+def test_the_first_start_makes_the_owner(links: Links) -> None:
+    token = links.for_owner()
+    assert token is not None
+    assert links.check(token) == "owner"
+    owner = links.accept(token, "ada@example.org", PASSWORD, "Ada")
+    assert (owner.role, owner.tenant_id, owner.name) == ("owner", "owner", "Ada")
+    assert links.for_owner() is None
+    with pytest.raises(AuthenticationError, match="used or is too old"):
+        links.accept(token, "eve@example.org", PASSWORD)
+
+
+def test_a_second_start_voids_the_first_link(links: Links) -> None:
+    first, second = links.for_owner(), links.for_owner()
+    assert first is not None
+    assert second is not None
+    with pytest.raises(AuthenticationError):
+        links.check(first)
+    links.check(second)
+
+
+def test_a_link_ends_at_its_time(links: Links, clock: ManualClock) -> None:
+    token = links.for_owner()
+    assert token is not None
+    clock.move(24 * 3600)
+    with pytest.raises(AuthenticationError):
+        links.accept(token, "ada@example.org", PASSWORD)
+
+
+def test_a_mistake_does_not_use_the_link_up(links: Links) -> None:
+    token = links.for_owner()
+    assert token is not None
+    with pytest.raises(InvalidParameterError, match="a password has"):
+        links.accept(token, "ada@example.org", "short")
+    links.accept(token, "ada@example.org", PASSWORD)
+
+
+def test_an_invitation_is_for_one_tenant_and_role(store: Store, links: Links) -> None:
+    acme = Tenants(store).create("acme")
+    user = links.accept(links.invite("acme", "admin"), "bea@example.org", PASSWORD)
+    assert (user.tenant_id, user.role) == (acme.id, "admin")
+
+
+def test_of_many_at_once_one_is_taken(links: Links) -> None:
+    token = links.invite("owner")
+
+    def accept(number: int) -> bool:
+        try:
+            links.accept(token, f"user{number}@example.org", PASSWORD)
+        except PunaError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(accept, range(8))) == 1

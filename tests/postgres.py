@@ -1,0 +1,77 @@
+"""A PostgreSQL of the tests' own, from Debian's binaries, in a folder that goes away again.
+
+In: nothing.  Out: addresses of empty databases, or of copies of a filled one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+PLACES = [Path("/usr/lib/postgresql") / version / "bin" for version in ("17", "16", "15", "14")]
+# Tests kill clients, never the machine: the cluster need not wait for the disk.
+SPEED = "-c fsync=off -c full_page_writes=off -c max_connections=200 -c listen_addresses=''"
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of initdb and pg_ctl."""
+    return next((place for place in PLACES if (place / "initdb").exists()), None)
+
+
+def memory_disk() -> Path | None:
+    """Where a commit costs no time, if there is such a place."""
+    shared = Path("/dev/shm")
+    return shared if os.access(shared, os.W_OK) else None
+
+
+class Cluster:
+    """A running server that only this machine's sockets reach."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._numbers = count(1)
+        self.folder = Path(tempfile.mkdtemp(prefix="puna-postgres-", dir=memory_disk()))
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+        self._run("initdb", "-D", "data", "-A", "trust", "-U", "puna", "-N", "-E", "UTF8")
+        options = f"-k {self.folder} {SPEED}"
+        self._run("pg_ctl", "-D", "data", "-o", options, "-l", "log", "-w", "start")
+        self._engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://puna@/{database}?host={self.folder}"
+
+    def create(self, template: str = "template0") -> str:
+        """Return the name of a new database."""
+        name = f"test_{next(self._numbers)}"
+        with self._engine.connect() as connection:
+            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        return name
+
+    def flush(self) -> None:
+        """Bring everything from the server's memory to its files."""
+        with self._engine.connect() as connection:
+            connection.execute(text("CHECKPOINT"))
+
+    def close(self) -> None:
+        self._engine.dispose()
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self.folder)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """PostgreSQL refuses to run as root: then it runs as Debian's user of that name."""
+        subprocess.run(
+            [str(self._binaries / program), *arguments],
+            cwd=self.folder,
+            user="postgres" if os.geteuid() == 0 else None,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
