@@ -6,7 +6,7 @@ goes on when nobody listens; only stopping it ends it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -71,7 +71,7 @@ def lines(turn: Turn) -> Response:
     return StreamingResponse(turn.follow(), media_type=LINES, headers={"X-Accel-Buffering": "no"})
 
 
-async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncIterator[Event]:
+async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[Event, None]:
     """Yield what the page shows; a refusal is the last thing that is told."""
     try:
         async with aclosing(_answer(visit, wanted, turn)) as events:
@@ -85,19 +85,19 @@ async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncIterator[E
     yield {"type": "left", "left": await visit.do(_left, visit)}
 
 
-async def _answer(visit: Visit, wanted: Begin, turn: Turn) -> AsyncIterator[Event]:
+async def _answer(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[Event, None]:
     house, name = visit.house, wanted.model or visit.house.default_model
     visit.visitor.caller.plan.check_model(name)
     async with house.desk.models.lease_async(name) as llm:
         model = Metered(llm, name, house.desk, visit.visitor.caller, house.paces)
         answer = house.answering.answer(visit.owner, wanted.question(), model)
-        async with aclosing(answer) as happened:  # type: ignore[type-var]
+        async with aclosing(answer) as happened:
             async for event in happened:
                 async for seen in _seen(visit, turn, event):
                     yield seen
 
 
-async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncIterator[Event]:
+async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncGenerator[Event, None]:
     match event:
         case told.Begun(conversation):
             turn.conversation_id = conversation.id

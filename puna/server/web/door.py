@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from puna.server.web.house import House
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from puna.accounts.users import LEAST_PASSWORD
 from puna.errors import AuthenticationError
+from puna.server.web.house import House
 from puna.server.web.look import look_of
 from puna.server.web.reading import Form, read_form
 from puna.server.web.refused import RefusedError

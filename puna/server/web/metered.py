@@ -5,7 +5,7 @@ A caller and a loaded model in, the assistant's protocol out.  Knows no page.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ class Metered(Local):
 
     async def stream(
         self, messages: Sequence[Message], *, tools: Sequence[Tool], salt: str, **params: Any
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Yield the answer; raises what the desk refuses, and settles however it ends."""
         preparing = partial(_prepared, messages=messages, tools=tools, salt=salt, params=params)
         async with await self._desk.begin(self._caller, self.name, preparing) as job:

@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from puna.accounts import Store
+from puna.formats.store import ModelStore
 from puna.server.web import (
     answers,
     assets,
@@ -25,27 +27,22 @@ from puna.server.web import (
 )
 from puna.server.web.console import audit, engine, keys, models, plans, tenants, usage, users
 from puna.server.web.guard import Guard
-from puna.server.web.house import House
+from puna.server.web.house import House, house_of
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
 
 
 class Site:
-    """The assistant's pages and the owner's console; `close` ends the answers that run."""
+    """The assistant's pages and the owner's console."""
 
     def __init__(self, house: House) -> None:
-        self._house = house
         handlers = dict.fromkeys((*failures.EXPECTED, Exception), failures.answer)
-        site = Starlette(routes=routes(), exception_handlers=handlers)  # type: ignore[arg-type]
+        site = Starlette(routes=routes(), exception_handlers=handlers)
         site.state.house = house
         self._guarded = Guard(site, house.hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self._guarded(scope, receive, send)
-
-    async def close(self) -> None:
-        """Stop every answer that is being given."""
-        await self._house.turns.close()
 
 
 def routes() -> list[BaseRoute]:
@@ -139,3 +136,18 @@ def _deed(method: str, path: str, handler: Handler) -> Route:
 
 def _route(method: str, path: str, endpoint: Endpoint) -> Route:
     return Route(path, endpoint, methods=[method])
+
+
+class LateSite:
+    """The site of a server whose desk opens with its event loop: furnished at the first request."""
+
+    def __init__(self, store: Store, model_store: ModelStore) -> None:
+        self._store, self._model_store = store, model_store
+        self._site: Site | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of the application that this is mounted in."""
+        if self._site is None:
+            desk = scope["app"].state.desk
+            self._site = Site(house_of(self._store, self._model_store, desk))
+        await self._site(scope, receive, send)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -86,7 +86,7 @@ class Turns:
         self._turns[turn.id] = turn
         return turn
 
-    def start(self, turn: Turn, events: AsyncIterator[Event]) -> None:
+    def start(self, turn: Turn, events: AsyncGenerator[Event, None]) -> None:
         """Let the answer begin; it is forgotten when it is over."""
         turn.start(self._forgetting(turn, events))
 
@@ -100,14 +100,11 @@ class Turns:
         mine = (turn for turn in self._turns.values() if turn.user_id == user_id)
         return next((turn for turn in mine if turn.conversation_id == conversation_id), None)
 
-    async def close(self) -> None:
-        """Stop them all: the server ends."""
-        for turn in list(self._turns.values()):
-            await turn.stop()
-
-    async def _forgetting(self, turn: Turn, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    async def _forgetting(
+        self, turn: Turn, events: AsyncGenerator[Event, None]
+    ) -> AsyncGenerator[Event, None]:
         try:
-            async with aclosing(events) as told:  # type: ignore[type-var]
+            async with aclosing(events) as told:
                 async for event in told:
                     yield event
         finally:

@@ -248,7 +248,7 @@ def test_a_conversation_is_renamed_found_exported_and_deleted(
 
     page.keyboard.press("Control+k")
     page.keyboard.type("vicun")
-    assert page.wait_for_selector("#finder li mark").inner_text().lower() == "vicun"
+    assert page.locator("#finder li mark").first.inner_text().lower() == "vicun"
     page.keyboard.press("Escape")
 
     entry.locator("[data-more]").click()
@@ -281,7 +281,7 @@ def test_a_key_is_made_in_the_browser_and_revoked(home: Home, context: BrowserCo
     page.goto(home.address + "/console/keys")
     page.fill("input[name=name]", "my program")
     page.click("text=Make a key")
-    secret = page.wait_for_selector(".secret code:text('puna_sk_')").inner_text()
+    secret = page.locator(".secret code:text('puna_sk_')").inner_text()
     assert home.house.keys.verify(secret).tenant_id == "owner"
     page.click("text=Done")
     page.click("[aria-label='Revoke: my program']")
@@ -299,7 +299,7 @@ def test_files_are_attached_by_dropping(
     page.wait_for_selector(".chips .name:text-is('ichu.md')")
     (tmp_path / "x.bin").write_bytes(b"\0\1\2")
     page.set_input_files("input[type=file]", tmp_path / "x.bin")
-    assert "cannot be read" in page.wait_for_selector(".toast").inner_text()
+    assert "cannot be read" in page.locator(".toast").inner_text()
     assert page.locator(".chips li").count() == 1
 
 
@@ -308,7 +308,7 @@ def test_memory_is_seen_edited_and_switched_off(home: Home, context: BrowserCont
     page.goto(home.address + "/memory")
     page.fill("#text", "I keep llamas")
     page.click("button:text-is('Remember')")
-    fact = page.wait_for_selector("input[value='I keep llamas']")
+    fact = page.locator("input[value='I keep llamas']")
     fact.fill("I keep alpacas")
     with page.expect_response("**/web/memory/*"):
         page.keyboard.press("Tab")
@@ -330,4 +330,4 @@ def test_a_phone_shows_everything_within_its_width(home: Home, browser: Browser)
             assert wide <= 375, (path, wide)
         page.goto(home.address)
         page.click(".opener")
-        assert page.locator(".side >> text=Settings").is_visible()
+        page.wait_for_selector(".side >> text=Settings", state="visible")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from puna.server.web.visit import Visit
 from starlette.responses import Response
 
 from puna.accounts.audit import Event
 from puna.server.web import words
 from puna.server.web.console.listing import Cell, Listing, Row
 from puna.server.web.console.page import listing_page
+from puna.server.web.visit import Visit
 
 SHOWN = 200
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from puna.engine.engine import Load
-from puna.llm.models import ModelCard
+from puna.engine import Load
+from puna.llm.cards import ModelCard
 from puna.server.web import words
 from puna.server.web.house import House
 from puna.server.web.visit import Visit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from puna.server.web.visit import Visit
 from starlette.responses import JSONResponse, Response
 
 from puna.accounts.keys import Key
@@ -11,6 +10,7 @@ from puna.server.web import words
 from puna.server.web.console.listing import Action, Cell, Field, Form, Listing, Row
 from puna.server.web.console.page import listing_page
 from puna.server.web.reading import Form as Body
+from puna.server.web.visit import Visit
 
 SHOWN_ONCE = "This is the only time that the key is shown. Copy it now."
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from puna.server.web.visit import Visit
 from starlette.responses import JSONResponse, Response
 
 from puna.accounts.plans import Plan
@@ -13,6 +12,7 @@ from puna.server.web import words
 from puna.server.web.console.listing import Action, Cell, Field, Form, Listing, Row
 from puna.server.web.console.page import listing_page
 from puna.server.web.reading import Form as Body
+from puna.server.web.visit import Visit
 
 
 class NewTenant(Body):
