@@ -13,10 +13,10 @@ SOURCE := puna tests example.py $(wildcard bench/*.py docs/*.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install chat check fix test bench golden fuzz soak test-arm sanitize docs vendor lock clean
+.PHONY: help install chat check fix test bench golden fuzz soak soak-accounts test-postgres test-arm sanitize docs vendor lock clean
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-9s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
 
 install: .venv/installed ## build .venv with Puna and its C++ kernels in it
 
@@ -46,6 +46,12 @@ golden: .venv/tools build/golden ## write the committed numbers anew, with trans
 
 fuzz: .venv/tools ## 200,000 spoilt model files through readers and sanitized kernels; `make fuzz inputs=1000`
 	@tests/fuzz/sanitized.sh $(or $(inputs),200000)
+
+test-postgres: .venv/tools ## the tests of accounts on Debian's PostgreSQL, which must be there
+	@REQUIRE_POSTGRES=1 $(PY) -m pytest tests/accounts -k postgresql
+
+soak-accounts: .venv/tools ## 200 kills, 200 races, 10,000 random steps, on each database
+	@$(PY) -m tests.soak.accounts
 
 soak: .venv/tools ## serve the default model's answers for `make soak minutes=30` and watch the memory
 	@$(BIN)/puna pull smollm2 >&2

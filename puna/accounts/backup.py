@@ -31,6 +31,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from puna.accounts import migrations, store
 from puna.accounts.schema import utc_now
@@ -166,22 +167,25 @@ def _records(
 ) -> Iterator[dict[str, Any] | list[Any]]:
     """The header; for each table its name and columns, then its rows as lists."""
     yield header
-    for table in _tables(connection):
+    for table in tables(connection):
         names = [column.name for column in table.columns]
         yield {"table": table.name, "columns": names}
         for row in connection.execute(select(table).order_by(*table.primary_key.columns)):
             yield list(row)
 
 
-def _tables(connection: Connection) -> list[Table]:
-    """All tables, each after those that it refers to."""
+def tables(connection: Connection) -> list[Table]:
+    """The tables that a copy holds, each after those that it refers to.
+
+    Indexes of words are left out: they follow from the text, and are not the same everywhere.
+    """
     found, left_out = MetaData(), {VERSION_TABLE, *_search_indexes(connection)}
     found.reflect(connection, only=lambda name, _: name not in left_out)
-    return found.sorted_tables
+    return [table for table in found.sorted_tables if not _holds_words(table)]
 
 
 def _search_indexes(connection: Connection) -> set[str]:
-    """SQLite's full-text indexes and the tables that they consist of: derived, so not copied."""
+    """SQLite's full-text indexes, and the tables that they consist of."""
     if connection.dialect.name != "sqlite":
         return set()
     rows = connection.exec_driver_sql(
@@ -190,6 +194,10 @@ def _search_indexes(connection: Connection) -> set[str]:
         "WHERE index_.sql LIKE 'CREATE VIRTUAL TABLE%' AND part.type = 'table'"
     )
     return {name for row in rows for name in row}
+
+
+def _holds_words(table: Table) -> bool:
+    return any(isinstance(column.type, TSVECTOR) for column in table.columns)
 
 
 def _packed(value: Any) -> Any:
@@ -237,16 +245,16 @@ def _refuse_used(engine: Engine) -> None:
 
 
 def _fill(connection: Connection, path: Path) -> None:
-    tables = {table.name: table for table in _tables(connection)}
-    for table in reversed(tables.values()):  # what the migrations put in is in the copy, too
+    targets = {table.name: table for table in tables(connection)}
+    for table in reversed(targets.values()):  # what the migrations put in is in the copy, too
         if connection.scalar(select(func.count()).select_from(table)):
             connection.execute(table.delete())
     for name, columns, rows in _groups(_lines(path)):
-        table = tables[name]
+        table = targets[name]
         binary = [table.columns[column].type.python_type is bytes for column in columns]
         values = [dict(zip(columns, map(_unpacked, row, binary), strict=True)) for row in rows]
         connection.execute(table.insert(), values)
-    for table in tables.values():
+    for table in targets.values():
         _continue_numbers(connection, table)
 
 
