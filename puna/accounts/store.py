@@ -13,6 +13,7 @@ from typing import Self
 
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
@@ -112,6 +113,9 @@ class Store:
             raise  # the caller knows which rule of its own was broken
         except DatabaseError as error:
             message = f"{_shown(self.engine)} refused: {_reason(error)}; nothing of it was kept"
+            raise StoreError(message) from error
+        except PoolTimeout as error:
+            message = f"{_shown(self.engine)} is too busy; nothing was kept, try again"
             raise StoreError(message) from error
 
 
