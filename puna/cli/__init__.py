@@ -20,6 +20,7 @@ from puna.cli.models import models
 from puna.cli.perplexity import perplexity
 from puna.cli.plans import plans
 from puna.cli.pull import pull
+from puna.cli.serve import serve
 from puna.cli.tenants import tenants
 from puna.cli.tokenize import tokenize
 from puna.cli.usage import invoice, usage
@@ -58,6 +59,7 @@ def _add(command: typer.models.CommandFunctionType, example: str) -> None:
 
 _add(ask, "puna ask 'Who wrote Hamlet?' --temperature 0")
 _add(chat, "puna chat --system 'Answer in one sentence.'")
+_add(serve, "puna serve --port 8600")
 _add(pull, "puna pull hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M")
 _add(bench, "puna bench --prompt 512 --new 128 --json")
 _add(tokenize, "puna tokenize 'Hello, world'")

@@ -83,6 +83,11 @@ class Transcript:
         cached = ended[0].cached_tokens if 0 in ended else 0
         return Usage(self._prefilled, completion, min(cached, self._prefilled))
 
+    @property
+    def timings(self) -> Timings:
+        """Where the time went, once every choice has ended."""
+        return _timings(self._stats) if not self.unfinished else Timings()
+
     def read(self, emission: Emission) -> Iterator[Delta]:
         """Yield what the emission adds; raises the error that ended a choice, if one did."""
         self.count(emission)

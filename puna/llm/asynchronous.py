@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from puna.chat import Delta, Usage
+from puna.chat import Delta, Timings, Usage
 from puna.engine import Emission
 from puna.errors import PunaError
 from puna.llm.llm import LLM
@@ -107,6 +107,11 @@ class Talk:
     def usage(self) -> Usage:
         """What the engine has counted up to now."""
         return self._transcript.usage
+
+    @property
+    def timings(self) -> Timings:
+        """Where the time went, once every choice has ended."""
+        return self._transcript.timings
 
     async def __aiter__(self) -> AsyncIterator[list[Delta]]:
         """Yield what was said since the last time, until every choice has ended."""

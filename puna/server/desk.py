@@ -24,6 +24,7 @@ from puna.llm.prepared import Prepared
 from puna.server.gate import Gate
 from puna.server.job import Job
 from puna.server.settings import ServerSettings
+from puna.server.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,11 @@ class Desk:
 
     def __init__(self, models: Models, ledger: Ledger, settings: ServerSettings) -> None:
         self.models, self.ledger, self.settings = models, ledger, settings
+        self.tally = Tally()
         self.gate = Gate(settings.most_requests)
         self.known: WeakValueDictionary[str, LLM] = WeakValueDictionary()  # that have answered
+        self._loop = asyncio.get_running_loop()
+        self._hurry = asyncio.Event()
         self._jobs: set[Job] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -68,10 +72,11 @@ class Desk:
         for attempt in range(SETTLING_TRIES):
             try:
                 await asyncio.to_thread(self.ledger.settle, admission, usage, outcome)
-                return
             except StoreError as error:
-                log.error("a request could not be settled, attempt %d: %s", attempt + 1, error)
+                log.warning("a request could not be settled, attempt %d: %s", attempt + 1, error)
                 await asyncio.sleep(2**attempt)
+            else:
+                return
 
     def do(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something to its end, whatever becomes of the request that asked for it."""
@@ -95,14 +100,16 @@ class Desk:
     async def drain(self) -> None:
         """Let nobody in, wait for answers under way, then end the rest and settle them."""
         self.gate.close()
-        if not await self.gate.empty(self.settings.drain_s):
-            self.interrupt()
+        if not await self.gate.empty(self.settings.drain_s, self._hurry):
+            self._interrupt()
             await self.gate.empty(self.settings.probe_s)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def interrupt(self) -> None:
-        """End every answer that is being given."""
-        self.gate.close()
+    def hurry(self) -> None:
+        """Cut the draining short; callable from a signal's handler."""
+        self._loop.call_soon_threadsafe(self._hurry.set)
+
+    def _interrupt(self) -> None:
         for job in list(self._jobs):
             job.interrupt(ShutdownError("the server is shutting down; the answer ends here"))
 
@@ -125,8 +132,6 @@ class Desk:
         talks: list[Talk] = []
         job = Job(self, llm, talks, admission, place)
         try:
-            if self.gate.closed and self.gate.inside == 0:
-                raise ShutdownError("the server is shutting down; try again later")
             talks.extend(Talk(llm, one) for one in prepared)
         except BaseException:
             self.do(job.close("error"))

@@ -23,7 +23,7 @@ from puna.text.tokenizer import Tokenizer
 Kind = Literal["json_schema", "json_object", "regex", "lark"]
 
 # One space after a comma or colon, as models are used to; endless space is how small ones get lost.
-_JSON_OPTIONS: Any = {"whitespace_pattern": " ?", "lenient": False, "coerce_one_of": False}
+JSON_OPTIONS: Any = {"whitespace_pattern": " ?", "lenient": False, "coerce_one_of": False}
 
 _LIMITS: dict[str, Any] = {
     "initial_lexer_fuel": 200_000,
@@ -165,7 +165,7 @@ def _source(grammar: Grammar) -> str:
 
 def _schema(schema: dict[str, Any]) -> str:
     try:
-        return str(LLMatcher.grammar_from_json_schema(schema, overrides=_JSON_OPTIONS))
+        return str(LLMatcher.grammar_from_json_schema(schema, overrides=JSON_OPTIONS))
     except ValueError as error:
         raise GrammarError(f"the json_schema cannot be enforced: {error}") from None
 

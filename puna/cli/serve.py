@@ -1,0 +1,138 @@
+"""`puna serve`: the API, the page and the accounts on one machine, with nothing to configure."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from puna.cli.load import find_model
+from puna.config import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from puna.accounts import Store
+    from puna.llm.models import Models
+    from puna.server import ServerSettings
+
+FIRST_KEY = "first"
+SWITCH_S = 0.001  # how long a busy thread may keep the engine's from going on
+
+Host = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 is every network.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host-name",
+        metavar="NAME",
+        help="A name that the server answers to, beside localhost; `*` for any.",
+        show_default=False,
+    ),
+]
+Queue = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Requests that may wait; more are refused.")
+]
+Drain = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="What answers get when the server ends.")
+]
+
+
+def serve(  # noqa: PLR0917
+    context: typer.Context,
+    host: Host = "127.0.0.1",
+    port: Port = 8600,
+    host_name: HostNames = None,
+    queue: Queue = 64,
+    drain: Drain = 30.0,
+) -> None:
+    """Serve models over OpenAI's API, with a page for people at /."""
+    from puna.server import ServerSettings
+    from puna.server.settings import LOCAL_HOSTS
+
+    settings: Settings = context.obj
+    find_model(settings, None)
+    names = [*LOCAL_HOSTS, host, *(host_name or [])]
+    limits = ServerSettings(settings.model, hosts=names, queue=queue, drain_s=drain)
+    _log_to_stderr()
+    with _open(settings) as (store, models):
+        _welcome(store, f"http://{_shown(host)}:{port}", settings.model)
+        _run(_app(store, models, limits), host, port)
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[tuple[Store, Models]]:
+    """Open the accounts and the models, and close both in the end."""
+    from puna.accounts import Store
+    from puna.formats.store import ModelStore
+    from puna.llm.models import Models, ModelSettings
+
+    opening = ModelSettings(
+        context_tokens=settings.context_tokens,
+        threads=settings.threads,
+        isa=settings.isa,
+        packed_cache=settings.packed_cache,
+    )
+    store = Store.open(settings.database_url)
+    models = Models(ModelStore(settings.home), opening)
+    try:
+        yield store, models
+    finally:
+        models.close()
+        store.close()
+
+
+def _app(store: Store, models: Models, limits: ServerSettings) -> FastAPI:
+    from puna.server import Services, create_app
+
+    return create_app(Services.of(store, models), limits)
+
+
+def _run(app: FastAPI, host: str, port: int) -> None:
+    from puna.server.listening import Server
+
+    sys.setswitchinterval(SWITCH_S)
+    Server(app, host, port).run()
+
+
+def _welcome(store: Store, origin: str, model: str) -> None:
+    """Print what the owner needs the first time: a link, and a key in a command to paste."""
+    from puna.accounts import SCOPES, Keys, Links, Users
+
+    token = Links(store, Users(store)).for_owner()
+    if token is not None:
+        print(f"Make the owner's account, once, within a day:\n  {origin}/welcome#{token}\n")
+    keys = Keys(store)
+    if not keys.list():
+        secret = keys.create(FIRST_KEY, scopes=SCOPES, actor="cli").secret
+        print(
+            f"Ask the model, with a key that is shown only now:\n{_curl(origin, secret, model)}\n"
+        )
+    print(f"Puna listens on {origin}/v1", flush=True)
+
+
+def _curl(origin: str, secret: str, model: str) -> str:
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Who was Ada?"}}]}}'
+    return (
+        f"  curl {origin}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
+        f"    -H 'Authorization: Bearer {secret}' \\\n    -d '{body}'"
+    )
+
+
+def _shown(host: str) -> str:
+    """The address as one types it."""
+    if host in ("0.0.0.0", "::", ""):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _log_to_stderr() -> None:
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, stream=sys.stderr)
+    logging.getLogger("puna.server").setLevel(logging.INFO)

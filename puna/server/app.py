@@ -1,0 +1,105 @@
+"""The server: every route of the API, what stands around them, and its life.
+
+In: the services and settings.  Out: an ASGI application.  The first file to
+read: `ROUTERS` is the table of contents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from puna.accounts import Caller, Ledger
+from puna.errors import PunaError
+from puna.server import chat, completions, failures, health, metrics, models, tokenize
+from puna.server.desk import Desk
+from puna.server.guard import Guard
+from puna.server.left import headers_of
+from puna.server.services import Services
+from puna.server.settings import ServerSettings
+
+ROUTERS: Sequence[APIRouter] = (
+    chat.router,
+    completions.router,
+    models.router,
+    tokenize.router,
+    health.router,
+    metrics.router,
+)
+DESCRIPTION = "Llama behind OpenAI's API. Every route but /health needs an API key."
+
+
+def create_app(
+    services: Services, settings: ServerSettings | None = None, site: ASGIApp | None = None
+) -> FastAPI:
+    """Return the application; `site` answers whatever is no route of the API."""
+    settings = settings or ServerSettings()
+    app = FastAPI(
+        title="Puna",
+        description=DESCRIPTION,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_life,
+        middleware=[Middleware(Guard, settings=settings, left=partial(_left, services.ledger))],
+    )
+    app.state.services, app.state.settings = services, settings
+    for router in ROUTERS:
+        app.include_router(router)
+    for error in (PunaError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(error, failures.answer)
+    if site is not None:
+        app.mount("/", site)
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """Open the desk, load the default model meanwhile, and at the end settle everything."""
+    services, settings = app.state.services, app.state.settings
+    desk = app.state.desk = Desk(services.models, services.ledger, settings)
+    app.state.pulse = health.Pulse(desk)
+    desk.tally.watch(metrics.EngineGauges(desk))
+    keeping = asyncio.create_task(desk.keep_books())
+    warming = asyncio.create_task(app.state.pulse.ailment())
+    try:
+        yield
+    finally:
+        warming.cancel()
+        await desk.drain()
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _left(ledger: Ledger, caller: Caller) -> Mapping[str, str]:
+    """What a caller has left, for answers that cost nothing."""
+    try:
+        return headers_of(await asyncio.to_thread(ledger.standing, caller))
+    except PunaError:
+        return {}
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The API's description; a body that does not fit is answered with 400, not 422."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        app.openapi_schema = schema
+    return app.openapi_schema

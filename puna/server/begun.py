@@ -1,0 +1,60 @@
+"""A billable request, from its body to its response, as long as its client stays.
+
+In: who asks, for which model, the work on text.  Out: the response, whole or
+as a stream.  Knows no shapes: the routes hand them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.responses import Response
+
+from puna.accounts import Caller
+from puna.server.departure import while_connected
+from puna.server.desk import Desk, Preparing
+from puna.server.job import Job
+from puna.server.left import headers_of
+from puna.server.stream import Events, EventStream
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request."""
+
+    request: Request
+    caller: Caller
+    model: str
+    preparing: Preparing
+
+    @property
+    def desk(self) -> Desk:
+        """Where it is admitted."""
+        desk: Desk = self.request.app.state.desk
+        return desk
+
+    async def begin(self) -> Job:
+        """Admit it; what the caller then has left goes into the answer's headers."""
+        job = await self.desk.begin(self.caller, self.model, self.preparing)
+        self.request.state.left = headers_of(job.admission.standing)
+        return job
+
+
+async def answered(
+    asked: Asked,
+    *,
+    whole: Callable[[Job], Awaitable[Response]],
+    events: Callable[[Job], Events],
+    stream: bool | None,
+) -> Response:
+    """Begin and answer; a client that goes away ends it."""
+    if stream:
+        job = await while_connected(asked.request, asked.begin())
+        return EventStream(events(job), job, asked.desk.settings)
+
+    async def begin_and_answer() -> Response:
+        return await whole(await asked.begin())
+
+    return await while_connected(asked.request, begin_and_answer())

@@ -1,0 +1,189 @@
+"""One table: Puna's errors as a status and a body in OpenAI's shape.
+
+In: any exception.  Out: what the client may know of it.  Our own mistakes and
+whatever names a path go to the log alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from puna import errors
+
+log = logging.getLogger(__name__)
+
+BAD = "invalid_request_error"
+SERVER = "server_error"
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """Every error's body."""
+
+    error: ErrorDetail
+
+
+# What any route may answer, for the reference.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": text}
+    for status, text in {
+        400: "The request cannot be served as it is.",
+        401: "There is no valid API key.",
+        403: "The key or its plan does not allow it.",
+        404: "There is no such model or object.",
+        409: "It exists already, or does not fit what exists.",
+        413: "The body is too big.",
+        421: "The server does not answer to that host's name.",
+        429: "A limit is reached or the server is full; Retry-After says when to come again.",
+        500: "The engine failed.",
+        503: "The model is being loaded, or the server is about to end.",
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as the client sees it."""
+
+    status: int
+    message: str
+    type: str = BAD
+    code: str | None = None
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """OpenAI's shape."""
+        error = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": error}
+
+    def response(self) -> JSONResponse:
+        """The whole answer."""
+        return JSONResponse(self.body, self.status, dict(self.headers))
+
+
+# Status, type, code, param; the first row that fits counts.
+TABLE: tuple[tuple[type[errors.PunaError], int, str, str | None, str | None], ...] = (
+    (errors.AuthenticationError, 401, BAD, "invalid_api_key", None),
+    (errors.ForbiddenError, 403, "permission_error", "forbidden", None),
+    (errors.NotFoundError, 404, BAD, "not_found", None),
+    (errors.ModelNotFoundError, 404, BAD, "model_not_found", "model"),
+    (errors.ConflictError, 409, BAD, "conflict", None),
+    (errors.QuotaError, 429, "insufficient_quota", "insufficient_quota", None),
+    (errors.CreditError, 429, "insufficient_quota", "insufficient_quota", None),
+    (errors.RateLimitError, 429, "rate_limit_error", "rate_limit_exceeded", None),
+    (errors.OverloadError, 429, "rate_limit_error", "overloaded", None),
+    (errors.ShutdownError, 503, SERVER, "shutting_down", None),
+    (errors.ModelUnavailableError, 503, SERVER, "model_unavailable", None),
+    (errors.ContextOverflowError, 400, BAD, "context_length_exceeded", "messages"),
+    (errors.GrammarError, 400, BAD, "unsupported_grammar", "response_format"),
+    (errors.TemplateError, 400, BAD, "invalid_messages", "messages"),
+    (errors.RequestError, 400, BAD, "invalid_value", None),
+    (errors.AccountError, 400, BAD, "invalid_value", None),
+    (errors.NumericError, 500, SERVER, "engine_numeric_error", None),
+    (errors.EngineError, 500, SERVER, "engine_error", None),
+)
+HIDDEN = {  # their messages name paths or the database's address
+    errors.ModelFileError: "the model's file cannot be used; the server's log says why",
+    errors.StoreError: "accounts cannot be reached at the moment; try again",
+}
+UNEXPECTED = "something went wrong in the server; its log says what"
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what the client may know."""
+    if isinstance(error, RequestValidationError | ValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        return _http(error)
+    for kind, status, type_, code, param in TABLE:
+        if isinstance(error, kind):
+            _log_if_ours(error, status)
+            return Failure(status, _said(error), type_, code, param, _headers(error))
+    return _hidden(error)
+
+
+async def answer(_request: Request, error: Exception) -> JSONResponse:
+    """Answer in place of the route."""
+    return failure_of(error).response()
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, errors.ContextOverflowError):
+        return (
+            f"This model's maximum context length is {error.context_tokens} tokens. However, you "
+            f"requested {error.prompt_tokens + error.max_tokens} tokens ({error.prompt_tokens} in "
+            f"the prompt, {error.max_tokens} in the completion). Please shorten the prompt or "
+            "lower max_tokens."
+        )
+    return str(error)
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.AuthenticationError):
+        return {"WWW-Authenticate": "Bearer"}
+    retry_after_s = getattr(error, "retry_after_s", None)
+    return {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
+
+
+def _invalid(error: RequestValidationError | ValidationError) -> Failure:
+    """Name the first fault; what was sent is not repeated."""
+    faults = error.errors()
+    first = min(faults, key=lambda fault: len(fault["loc"]) == 0) if faults else {}
+    place = [str(part) for part in first.get("loc", ()) if part != "body"]
+    message = str(first.get("msg", "the body is not valid")).removeprefix("Value error, ")
+    if first.get("type") == "json_invalid":
+        return Failure(400, f"the body is not valid JSON: {message}", code="invalid_json")
+    param = ".".join(place) or None
+    return Failure(
+        400, f"{param}: {message}" if param else message, code="invalid_value", param=param
+    )
+
+
+def _http(error: HTTPException) -> Failure:
+    messages = {
+        404: "there is nothing at this address; the API is under /v1, see /docs",
+        405: "this address does not take that method",
+    }
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    message = messages.get(error.status_code, str(error.detail))
+    code = codes.get(error.status_code)
+    return Failure(error.status_code, message, code=code, headers=error.headers or {})
+
+
+def _hidden(error: Exception) -> Failure:
+    for kind, message in HIDDEN.items():
+        if isinstance(error, kind):
+            log.error("%s: %s", type(error).__name__, error)
+            return Failure(503, message, SERVER, "unavailable")
+    log.error("a request failed", exc_info=error)
+    return Failure(500, UNEXPECTED, SERVER, "internal_error")
+
+
+def _log_if_ours(error: Exception, status: int) -> None:
+    if status >= 500:
+        log.warning("%s: %s", type(error).__name__, error)

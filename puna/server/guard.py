@@ -1,0 +1,113 @@
+"""What stands before and after every route: own hosts, bounded bodies, strict headers.
+
+Wraps the application as plain ASGI, so that streams pass through untouched.
+Adds to every answer what its caller has left.  Reads no key and no body.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from puna.accounts import Caller
+from puna.server.failures import BAD, Failure
+from puna.server.settings import ServerSettings
+
+EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+Left = Callable[[Caller], Awaitable[Mapping[str, str]]]
+
+
+class Guard:
+    """The application behind its checks."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, left: Left) -> None:
+        self._app = app
+        self._left = left
+        self._hosts = frozenset(host.lower() for host in settings.hosts)
+        self._body_bytes = settings.body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on with a bounded body and dress the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("state", {})
+        headers = Headers(scope=scope)
+        dressed = self._dressing(scope, send)
+        refusal = self._refusal(headers)
+        if refusal is not None:
+            await refusal.response()(scope, receive, dressed)
+            return
+        await self._app(scope, self._bounded(receive), dressed)
+
+    def _refusal(self, headers: Headers) -> Failure | None:
+        if not self._is_ours(headers.get("host", "")):
+            message = "the server does not answer to that name; `puna serve --host-name` adds it"
+            return Failure(421, message, BAD, "unknown_host")
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdecimal()) or int(length[:20]) > self._body_bytes:
+            return self._too_big()
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return "*" in self._hosts or name in self._hosts
+
+    def _too_big(self) -> Failure:
+        message = f"the body has more than {self._body_bytes} bytes, the most that is accepted"
+        return Failure(413, message, BAD, "body_too_large", headers={"Connection": "close"})
+
+    def _bounded(self, receive: Receive) -> Receive:
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._body_bytes:
+                raise HTTPException(413, self._too_big().message, {"Connection": "close"})
+            return message
+
+        return bounded
+
+    def _dressing(self, scope: Scope, send: Send) -> Send:
+        request_id = f"req_{secrets.token_hex(12)}"
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in EVERYWHERE.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("x-request-id", request_id)
+                await self._add_left(scope, headers)
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            await send(message)
+
+        return dressed
+
+    async def _add_left(self, scope: Scope, headers: MutableHeaders) -> None:
+        left = scope["state"].get("left")
+        caller = scope["state"].get("caller")
+        if left is None and caller is not None:
+            left = await self._left(caller)
+        for name, value in (left or {}).items():
+            headers.setdefault(name, value)

@@ -1,0 +1,106 @@
+"""One billable request, from its admission to its settlement.
+
+In: answers that have begun, and what was reserved for them.  Out: the same,
+ended and charged however the request ends.  Knows no shapes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from puna.accounts import Admission, Outcome
+from puna.chat import Delta, Reply, Timings, Usage
+from puna.errors import PunaError, ShutdownError
+from puna.llm import LLM
+from puna.llm.asynchronous import Talk
+from puna.llm.reply import joined
+
+if TYPE_CHECKING:
+    from puna.server.desk import Desk
+
+
+class Job:
+    """A request under way; leaving it settles it, and tells how it ended by the exception."""
+
+    def __init__(
+        self, desk: Desk, llm: LLM, talks: list[Talk], admission: Admission, place: AsyncExitStack
+    ) -> None:
+        self.llm, self.talks, self.admission = llm, talks, admission
+        self._desk, self._place = desk, place
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What the engine has counted up to now, for all answers."""
+        counts = [talk.usage for talk in self.talks]
+        return Usage(
+            sum(usage.prompt_tokens for usage in counts),
+            sum(usage.completion_tokens for usage in counts),
+            sum(usage.cached_tokens for usage in counts),
+        )
+
+    @property
+    def timings(self) -> Timings:
+        """Where the time of the answer that took longest went."""
+        return max((talk.timings for talk in self.talks), key=_spent_s, default=Timings())
+
+    async def batches(self) -> AsyncIterator[tuple[int, list[Delta]]]:
+        """Yield each answer's number with what it said since the last time, one after the other."""
+        for number, talk in enumerate(self.talks):
+            async for batch in talk:
+                yield number, batch
+
+    async def replies(self) -> list[Reply]:
+        """Return every answer whole."""
+        said: list[list[Delta]] = [[] for _ in self.talks]
+        async for number, batch in self.batches():
+            said[number] += batch
+        return [joined(deltas) for deltas in said]
+
+    def interrupt(self, error: PunaError) -> None:
+        """End every answer for its reader with `error`."""
+        for talk in self.talks:
+            talk.interrupt(error)
+
+    async def close(self, outcome: Outcome) -> None:
+        """End, settle, and give the place back; a second call waits for the first."""
+        if self._closing is None:
+            self._closing = self._desk.do(self._close(outcome))
+        await asyncio.shield(self._closing)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close(_outcome(kind))
+
+    async def _close(self, outcome: Outcome) -> None:
+        try:
+            for talk in self.talks:
+                await talk.close()
+            await self._desk.settle(self.admission, self.usage, outcome)
+            self._desk.tally.count(self.usage, self.timings, outcome)
+        finally:
+            self._desk.forget(self)
+            await self._place.aclose()
+
+
+def _spent_s(timings: Timings) -> float:
+    return timings.queued_s + timings.prefill_s + timings.decode_s
+
+
+def _outcome(kind: type[BaseException] | None) -> Outcome:
+    if kind is None:
+        return "success"
+    if issubclass(kind, ShutdownError):
+        return "shutdown"
+    return "disconnect" if issubclass(kind, asyncio.CancelledError | GeneratorExit) else "error"
