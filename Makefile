@@ -13,7 +13,7 @@ SOURCE := puna tests example.py $(wildcard bench/*.py docs/*.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install chat check fix test bench golden fuzz soak soak-accounts test-postgres test-arm sanitize docs vendor lock clean
+.PHONY: help install chat serve check fix test bench golden fuzz soak soak-accounts test-postgres test-arm sanitize docs vendor lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ install: .venv/installed ## build .venv with Puna and its C++ kernels in it
 
 chat: install ## talk to the default model; fetches it the first time
 	@$(BIN)/puna chat
+
+serve: install ## the API and the page on http://127.0.0.1:8600
+	@$(BIN)/puna serve
 
 check: install .venv/tools ## format, lint, types and the import rule: seconds
 	@$(BIN)/ruff format --check --quiet $(SOURCE) || { echo "make fix would format these files"; exit 1; }

@@ -89,7 +89,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(
             name.replace("_", " "),
             justify="right" if is_number or name in MONEY else "left",
-            no_wrap=name in ("id", "key", "tenant"),
+            no_wrap=name in ("id", "key", "tenant", "state", "since"),
             overflow="fold",
         )
     for row in rows:

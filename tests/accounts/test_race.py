@@ -6,7 +6,7 @@ from puna.accounts import Ledger, Store
 from tests.accounts.racers import CALLS, prepare, race
 from tests.accounts.world import check_books
 
-ROUNDS = 12  # three for each kind of limit
+ROUNDS = 8  # two for each kind of limit
 
 
 def test_exactly_ten_are_admitted(url: str) -> None:
