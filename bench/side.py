@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class AbsentError(Exception):
-    """The interpreter lacks the engine's package."""
+    """The interpreter lacks the engine's package, or the engine cannot do the work."""
 
 
 class Side:
@@ -52,16 +53,21 @@ class Side:
     def close(self) -> None:
         """End the process and give back its memory."""
         if self._process is not None:
-            self._process.communicate()
+            with suppress(BrokenPipeError):
+                self._process.communicate()
             self._process = None
 
     def _ask(self, **question: Any) -> float:
         process = self._process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(question) + "\n")
-        process.stdin.flush()
-        answer = json.loads(process.stdout.readline() or '{"absent": "its process ended"}')
+        with suppress(BrokenPipeError):  # an absent engine's process, or one that failed, has ended
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.engine}, {self.setting}: its process ended; see above")
+        answer = json.loads(line)
         if isinstance(answer, dict):
             raise AbsentError(answer["absent"])
         return float(answer)

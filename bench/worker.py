@@ -1,7 +1,7 @@
 """The conversation between the bench and an engine's process: a line of JSON each way.
 
 In: {"seconds": {work}, "seed": n}, {"perplexity": [ids, ...]} or {"peak_mb": true}.
-Out: a number.  Knows no engine.
+Out: a number, or {"absent": why} for what an engine cannot do.  Knows no engine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ class Engine(Protocol):
 def serve(engine: Engine) -> None:
     """Answer until stdin ends."""
     for line in sys.stdin:
-        print(json.dumps(_answer(engine, json.loads(line))), flush=True)
+        try:
+            answer: float | dict[str, str] = _answer(engine, json.loads(line))
+        except NotImplementedError as error:
+            answer = {"absent": str(error)}
+        print(json.dumps(answer), flush=True)
 
 
 def absent(package: str) -> None:
