@@ -6,6 +6,7 @@ goes on when nobody listens; only stopping it ends it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from puna.server.web.metered import Metered
 from puna.server.web.reading import Form
 from puna.server.web.refused import RefusedError, not_found
 from puna.server.web.turns import Event, Turn
-from puna.server.web.views import conversation_view, source_view
+from puna.server.web.views import View, conversation_view, source_view
 from puna.server.web.visit import Visit
 from puna.services.assistant import events as told
 from puna.services.assistant.answer import Question
@@ -57,12 +58,17 @@ async def begin(visit: Visit) -> Response:
 
 async def follow(visit: Visit) -> Response:
     """Tell a running answer from its first word on."""
-    return lines(_turn(visit))
+    turn = visit.house.turns.find(visit.visitor.user_id, visit.path("turn"))
+    if turn is None:
+        raise not_found("running answer")
+    return lines(turn)
 
 
 async def stop(visit: Visit) -> Response:
-    """End a running answer; what was said is kept."""
-    await _turn(visit).stop()
+    """End a running answer; what was said is kept.  One that is over needs no stopping."""
+    turn = visit.house.turns.find(visit.visitor.user_id, visit.path("turn"))
+    if turn is not None:
+        await turn.stop()
     return Response(status_code=204)
 
 
@@ -77,6 +83,8 @@ async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[
         async with aclosing(_answer(visit, wanted, turn)) as events:
             async for event in events:
                 yield event
+    except asyncio.CancelledError:  # stopped by the person: what was said stands
+        yield await _ended(visit, turn)
     except EXPECTED as error:
         yield {"type": "error", **refused(error).as_json()}
     except Exception as error:
@@ -116,18 +124,20 @@ async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncGenerator[E
         case told.Titled(conversation):
             yield {"type": "title", "conversation": conversation_view(conversation)}
         case told.Ended():
-            yield {"type": "end", "path": await visit.do(path_of, visit, str(turn.conversation_id))}
+            yield await _ended(visit, turn)
+
+
+async def _ended(visit: Visit, turn: Turn) -> Event:
+    path = [] if turn.conversation_id is None else await visit.do(_path, visit, turn)
+    return {"type": "end", "path": path}
+
+
+def _path(visit: Visit, turn: Turn) -> list[View]:
+    return path_of(visit, str(turn.conversation_id))
 
 
 def _tool(call: str, name: str, label: str, **more: object) -> dict[str, Any]:
     return {"type": "tool", "tool": {"id": call, "name": name, "label": label, **more}}
-
-
-def _turn(visit: Visit) -> Turn:
-    turn = visit.house.turns.find(visit.visitor.user_id, visit.path("turn"))
-    if turn is None:
-        raise not_found("running answer")
-    return turn
 
 
 def _left(visit: Visit) -> dict[str, object]:

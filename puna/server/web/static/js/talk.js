@@ -83,6 +83,7 @@ const HANDLE = {
   title: (event) => retitle(event.conversation),
   end(event, live) {
     live.done = true;
+    if (!event.path.length) return void location.assign("/");
     talk.path = event.path;
     live.finish(event.path.at(-1), deeds);
     redrawBefore(event.path.length - 1);
@@ -102,6 +103,7 @@ async function hear(stream, live) {
     if (!live.done) throw new Refused(0, { message: "The answer broke off: the connection was lost. Load the page again to see how far it came." });
   } catch (error) {
     if (error.name === "AbortError") return;
+    if (error.status === 404) return void location.reload(); // it was over before we listened
     HANDLE.error({ error: error instanceof Refused ? { message: error.message, link: error.link, link_text: error.linkText } : { message: `Something went wrong here: ${error.message}` } }, live);
     if (!(error instanceof Refused)) throw error;
   } finally {
