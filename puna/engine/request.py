@@ -138,6 +138,8 @@ class Request:
     mask: TokenMask | None = None
     stop_check: StopCheck | None = None
     cache_salt: str = ""
+    tenant: str = ""
+    priority: int = 0
     pooling: Pooling | None = None  # an embedding of the prompt is wanted, and no answer
 
     @property
@@ -146,8 +148,6 @@ class Request:
         if self.pooling is not None:
             return 0
         return 1 if self.params.max_tokens is None else self.params.max_tokens
-    tenant: str = ""
-    priority: int = 0
 
     @property
     def ending_ids(self) -> frozenset[int]:
