@@ -63,7 +63,7 @@ def serve(  # noqa: PLR0917
     _log_to_stderr()
     with _open(settings) as (store, models):
         _welcome(store, f"http://{_shown(host)}:{port}", settings.model)
-        _run(_app(store, models, limits), host, port)
+        _run(_app(settings, store, models, limits), host, port)
 
 
 @contextmanager
@@ -88,10 +88,13 @@ def _open(settings: Settings) -> Iterator[tuple[Store, Models]]:
         store.close()
 
 
-def _app(store: Store, models: Models, limits: ServerSettings) -> FastAPI:
+def _app(settings: Settings, store: Store, models: Models, limits: ServerSettings) -> FastAPI:
+    from puna.formats.store import ModelStore
     from puna.server import Services, create_app
+    from puna.server.web.site import LateSite
 
-    return create_app(Services.of(store, models), limits)
+    site = LateSite(store, ModelStore(settings.home))
+    return create_app(Services.of(store, models), limits, site)
 
 
 def _run(app: FastAPI, host: str, port: int) -> None:

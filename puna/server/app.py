@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from puna.accounts import Caller, Ledger
 from puna.errors import PunaError
@@ -60,7 +60,7 @@ def create_app(
     for error in (PunaError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, failures.answer)
     if site is not None:
-        app.mount("/", site)
+        app.router.default = partial(_elsewhere, site, app.router.default)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
 
@@ -82,6 +82,14 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
+
+
+async def _elsewhere(
+    site: ASGIApp, nowhere: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Let the site answer what is no route, but for the API's own corner."""
+    of_api = scope["type"] != "http" or scope["path"].startswith("/v1/")
+    await (nowhere if of_api else site)(scope, receive, send)
 
 
 async def _left(ledger: Ledger, caller: Caller) -> Mapping[str, str]:

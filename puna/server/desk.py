@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -58,7 +59,7 @@ class Desk:
             llm = self.known[model] = await place.enter_async_context(
                 self.models.lease_async(model)
             )
-            prepared = await worked(partial(preparing, llm))
+            prepared = [in_turn(one, caller) for one in await worked(partial(preparing, llm))]
             for one in prepared:
                 llm.check(one)
             admission = await self._admit(caller, model, estimate(prepared, llm.context_tokens))
@@ -151,6 +152,12 @@ class Desk:
         counted = self.counted()
         if counted:
             await asyncio.to_thread(self.ledger.renew, counted)
+
+
+def in_turn(prepared: Prepared, caller: Caller) -> Prepared:
+    """Have the engine serve tenants in turn, and whose plan has a higher priority first."""
+    request = replace(prepared.request, tenant=caller.tenant_id, priority=caller.plan.priority)
+    return replace(prepared, request=request)
 
 
 def estimate(prepared: Sequence[Prepared], context_tokens: int) -> Usage:
