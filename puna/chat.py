@@ -88,6 +88,7 @@ class Delta:
     usage: Usage | None = None
     timings: Timings | None = None
     prompt_logprobs: tuple[TokenLogprob, ...] = ()  # from the prompt's second token on
+    embedding: bytes = b""  # of a text that was to become a vector: float32, little-endian
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.chat import Usage
+from puna.chat import Delta, Usage
 from puna.engine import Emission, EngineLoop, Request, Ticket
 from puna.engine.pooling import Pooling, check_pooling
 from puna.errors import InvalidParameterError
+from puna.llm.answer import Transcript
+from puna.llm.prepared import Prepared
 
 Vector = NDArray[np.float32]
 
@@ -56,6 +58,44 @@ class Embedding:
         length = np.linalg.norm(vector) if self.normalize else 1.0
         scaled: Vector = (vector / (length or 1.0)).astype(np.float32)
         return scaled
+
+
+@dataclass(frozen=True)
+class PreparedText(Prepared):
+    """A text ready for the engine; what it says is one delta with the vector."""
+
+    embedding: Embedding
+
+    def most_tokens(self, context_tokens: int) -> int:
+        """Return 0: nothing is said."""
+        del context_tokens
+        return 0
+
+    def transcript(self) -> Transcript:
+        """Return what reads the vector."""
+        return _VectorTranscript(self)
+
+
+class _VectorTranscript(Transcript):
+    """Reads one text's emissions."""
+
+    def __init__(self, prepared: PreparedText) -> None:
+        super().__init__(prepared.reading, prepared.prompt_tokens)
+        self._embedding = prepared.embedding
+
+    def read(self, emission: Emission) -> Iterator[Delta]:
+        """Yield the vector with what it took; raises the error that ended it, if one did."""
+        self.count(emission)
+        if emission.error is not None:
+            raise emission.error
+        if emission.embedding is not None:
+            vector = self._embedding.shaped(emission.embedding).astype("<f4")
+            yield Delta(
+                embedding=vector.tobytes(),
+                finish_reason=emission.finish_reason,
+                usage=self.usage,
+                timings=self.timings,
+            )
 
 
 def embed(

@@ -28,7 +28,7 @@ from puna.engine.pooling import Pooling
 from puna.kernels import KvType
 from puna.llm.answer import Progress, Reading
 from puna.llm.defaults import model_defaults, sampling_params
-from puna.llm.embedding import Embedding, Embeddings, embed
+from puna.llm.embedding import Embedding, Embeddings, PreparedText, embed
 from puna.llm.opening import Opened, open_model
 from puna.llm.prepared import Prepared
 from puna.llm.reply import joined
@@ -186,6 +186,14 @@ class LLM:
             progress=progress,
             cache_salt=cache_salt,
         )
+
+    def prepare_embedding(
+        self, text: str | Sequence[int], embedding: Embedding, cache_salt: str = ""
+    ) -> Prepared:
+        """Do for a text that is to become a vector what `prepare` does for a dialog."""
+        ids = self.tokenize(text, opening=True) if isinstance(text, str) else text
+        request = embedding.request(ids, cache_salt)
+        return PreparedText(request, Reading(self.tokenizer, request.params), embedding)
 
     def check(self, prepared: Prepared) -> None:
         """Raise what `begin` would say of the request: ContextOverflowError and the like."""
