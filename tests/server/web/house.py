@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from starlette.testclient import TestClient
@@ -23,7 +25,17 @@ CLOSED = 401
 def new_house(folder: Path, home: Path | None = None) -> House:
     store = Store.open(f"sqlite:///{folder}/puna.db")
     models = ModelStore(home or folder)
-    return house_of(store, models, Desk(Models(models), Ledger(store), ServerSettings()))
+    return house_of(store, models, quiet_desk(models, store))
+
+
+def quiet_desk(models: ModelStore, store: Store) -> Desk:
+    """A desk at which nobody asks for an answer: it only needs to have seen an event loop."""
+
+    async def opened() -> Desk:
+        return Desk(Models(models), Ledger(store), ServerSettings())
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(opened())).result()
 
 
 def stranger(house: House, base_url: str = "http://localhost") -> TestClient:
