@@ -7,6 +7,7 @@ full again (the generic cell rate algorithm), so one whole number holds for ever
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -82,37 +83,39 @@ def take(session: Session, meter_id: str, plan: Plan, tokens: int, now: datetime
 
     LimitError, and nothing is counted, if a limit does not allow it.
     """
-    now_us, month = microseconds(now), month_of(now)
-    requests_us = _filling_us(1, plan.requests_per_minute)
-    tokens_us = _filling_us(tokens, plan.tokens_per_minute)
-    row = MeterRow
+    row, now_us = MeterRow, microseconds(now)
     statement = (
         update(row)
-        .where(row.id == meter_id)
+        .where(row.id == meter_id, *_limits(plan, tokens, now))
         .values(
-            requests_full_at=_from(row.requests_full_at, now_us) + requests_us,
-            tokens_full_at=_from(row.tokens_full_at, now_us) + tokens_us,
-            month_tokens=_month_tokens(month),
-            month=_month(month),
+            requests_full_at=_fuller(row.requests_full_at, 1, plan.requests_per_minute, now_us),
+            tokens_full_at=_fuller(row.tokens_full_at, tokens, plan.tokens_per_minute, now_us),
+            month_tokens=_month_tokens(month_of(now)),
+            month=_month(month_of(now)),
             reserved_tokens=row.reserved_tokens + tokens,
             active_requests=row.active_requests + 1,
         )
         .returning(row.id)
     )
-    if plan.requests_per_minute is not None:
-        full_at = _from(row.requests_full_at, now_us) + requests_us
-        statement = statement.where(full_at <= now_us + MINUTE_US)
-    if plan.tokens_per_minute is not None:
-        full_at = _from(row.tokens_full_at, now_us) + tokens_us
-        statement = statement.where(full_at <= now_us + MINUTE_US)
-    if plan.concurrent_requests is not None:
-        statement = statement.where(row.active_requests < plan.concurrent_requests)
-    if plan.monthly_tokens is not None:
-        used = _month_tokens(month) + row.reserved_tokens
-        statement = statement.where(used + tokens <= plan.monthly_tokens)
     taken = session.execute(statement, execution_options={"synchronize_session": False})
     if taken.first() is None:
         raise _refusal(_read(session, meter_id), plan, tokens, now)
+
+
+def _limits(plan: Plan, tokens: int, now: datetime) -> Iterator[ColumnElement[bool]]:
+    """What must hold of the row for the request to be counted."""
+    row, now_us = MeterRow, microseconds(now)
+    if plan.requests_per_minute is not None:
+        full_at = _fuller(row.requests_full_at, 1, plan.requests_per_minute, now_us)
+        yield full_at <= now_us + MINUTE_US
+    if plan.tokens_per_minute is not None:
+        full_at = _fuller(row.tokens_full_at, tokens, plan.tokens_per_minute, now_us)
+        yield full_at <= now_us + MINUTE_US
+    if plan.concurrent_requests is not None:
+        yield row.active_requests < plan.concurrent_requests
+    if plan.monthly_tokens is not None:
+        used = _month_tokens(month_of(now)) + row.reserved_tokens
+        yield used + tokens <= plan.monthly_tokens
 
 
 def give_back(
@@ -158,10 +161,14 @@ def _filling_us(amount: int, per_minute: int | None) -> int:
     return 0 if per_minute is None else -(-amount * MINUTE_US // per_minute)
 
 
-def _from(full_at: Any, now_us: int) -> ColumnElement[int]:
-    """Not before now; more than two minutes ahead, the clock was set back since."""
+def _fuller(full_at: Any, amount: int, per_minute: int | None, now_us: int) -> ColumnElement[int]:
+    """When the bucket is full again once so much is taken, counted from now at the earliest.
+
+    Where it is more than two minutes ahead, the clock was set back since.
+    """
     latest = now_us + 2 * MINUTE_US
-    return case((full_at < now_us, now_us), (full_at > latest, now_us), else_=full_at)
+    start = case((full_at < now_us, now_us), (full_at > latest, now_us), else_=full_at)
+    return start + _filling_us(amount, per_minute)
 
 
 def _missing_us(full_at: int, now_us: int) -> int:
@@ -204,7 +211,6 @@ def _next_month_s(now: datetime) -> float:
 
 def _refusal(row: MeterRow, plan: Plan, tokens: int, now: datetime) -> LimitError:
     """Say which limit it was, and when to come again."""
-    now_us = microseconds(now)
     used = (row.month_tokens if row.month >= month_of(now) else 0) + row.reserved_tokens
     if plan.monthly_tokens is not None and used + tokens > plan.monthly_tokens:
         return QuotaError(
@@ -221,17 +227,15 @@ def _refusal(row: MeterRow, plan: Plan, tokens: int, now: datetime) -> LimitErro
         return RateLimitError(
             f"the plan {plan.id!r} answers {plan.concurrent_requests} requests at once", 1.0
         )
-    waits = {
-        f"{plan.requests_per_minute} requests": (row.requests_full_at, 1, plan.requests_per_minute),
-        f"{plan.tokens_per_minute} tokens": (row.tokens_full_at, tokens, plan.tokens_per_minute),
-    }
-    limit, wait_us = max(
-        ((limit, _wait_us(*state, now_us)) for limit, state in waits.items()), key=lambda w: w[1]
-    )
-    wait_s = max(wait_us, 1) / 1e6
+    return _come_again(row, plan, tokens, microseconds(now))
+
+
+def _come_again(row: MeterRow, plan: Plan, tokens: int, now_us: int) -> RateLimitError:
+    """Name the bucket that takes longer to have room."""
+    rpm, tpm = plan.requests_per_minute, plan.tokens_per_minute
+    requests_us = _missing_us(row.requests_full_at, now_us) + _filling_us(1, rpm)
+    tokens_us = _missing_us(row.tokens_full_at, now_us) + _filling_us(tokens, tpm)
+    limit = f"{rpm} requests" if requests_us >= tokens_us else f"{tpm} tokens"
+    wait_s = max(requests_us - MINUTE_US, tokens_us - MINUTE_US, 1) / 1e6
     message = f"the plan {plan.id!r} has {limit} a minute; try again in {wait_s:.1f} s"
     return RateLimitError(message, wait_s)
-
-
-def _wait_us(full_at: int, amount: int, per_minute: int | None, now_us: int) -> int:
-    return _missing_us(full_at, now_us) + _filling_us(amount, per_minute) - MINUTE_US

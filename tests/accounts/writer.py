@@ -10,7 +10,6 @@ import os
 import time
 from itertools import count
 from pathlib import Path
-from random import Random
 
 from sqlalchemy import func, select, text
 
@@ -52,14 +51,14 @@ def write_until_killed(url: str, log: Path, run: int) -> None:
         os.write(promised, f"entry {admission.id}\n".encode())
 
 
-def kill_and_check(url: str, log: Path, run: int, random: Random) -> int:
-    """Kill one writer at a random moment; returns how many writes it had promised."""
+def kill_and_check(url: str, log: Path, run: int, after_s: float) -> int:
+    """Kill one writer so long after its first promise; returns how many it has made."""
     before = len(log.read_text().splitlines()) if log.exists() else 0
     writer = CONTEXT.Process(target=write_until_killed, args=(url, log, run))
     writer.start()
     while not log.exists() or len(log.read_text().splitlines()) == before:
         time.sleep(0.002)
-    time.sleep(random.uniform(0, 0.05))
+    time.sleep(after_s)
     writer.kill()
     writer.join()
     check(url, log)
