@@ -36,7 +36,7 @@ our own mistakes; these are for what a user or a file can cause.
     ├── AssistantError            what the assistant cannot do with what it was given
     │   ├── FileRefusedError          a file is of no known kind, too big, damaged, or one too many
     │   └── ToolError                 a tool call is not allowed, failed or took too long
-    ├── StoreError                the database cannot be opened or written; nothing was kept
+    ├── StoreError                the database cannot be opened or written; nothing is promised
     └── SettingError              a PUNA_* variable or an option has an unusable value
 """
 
@@ -206,7 +206,7 @@ class ToolError(AssistantError):
 
 
 class StoreError(PunaError):
-    """The database cannot be opened or written; nothing of the attempt was kept."""
+    """The database cannot be opened or written; nothing of the attempt is promised."""
 
 
 class SettingError(PunaError):

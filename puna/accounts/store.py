@@ -112,10 +112,10 @@ class Store:
         except IntegrityError:
             raise  # the caller knows which rule of its own was broken
         except DatabaseError as error:
-            message = f"{_shown(self.engine)} refused: {_reason(error)}; nothing of it was kept"
+            message = f"{_shown(self.engine)} refused: {_reason(error)}; nothing of it is promised"
             raise StoreError(message) from error
         except PoolTimeout as error:
-            message = f"{_shown(self.engine)} is too busy; nothing was kept, try again"
+            message = f"{_shown(self.engine)} is too busy; try again"
             raise StoreError(message) from error
 
 
