@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -29,18 +27,7 @@ from puna.services.assistant.owner import Owner
 from puna.services.assistant.prompt import NOTE
 from tests.services.assistant.conftest import person
 from tests.services.assistant.scripted import Scripted, calls, says
-
-Value = TypeVar("Value")
-
-
-def ran(story: Callable[[], Awaitable[Value]]) -> Value:
-    """Run on a thread of its own: another test's loop may live on this one."""
-
-    async def awaited() -> Value:
-        return await story()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(awaited())).result()
+from tests.services.assistant.story import ran
 
 
 def ask(

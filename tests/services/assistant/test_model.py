@@ -17,7 +17,7 @@ from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.events import Ended, Said
 from puna.services.assistant.model import Local
 from tests.services.assistant.conftest import person
-from tests.services.assistant.test_answer import ran
+from tests.services.assistant.story import ran
 
 pytestmark = pytest.mark.default_model
 

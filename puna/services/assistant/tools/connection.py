@@ -96,9 +96,11 @@ class Connection:
         name = self._server.name
         try:
             return await asyncio.wait_for(asyncio.shield(ready), self._start_s)
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError) as error:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+            if isinstance(error, asyncio.CancelledError):
+                raise
             raise ToolError(
                 f"the tool server {name!r} did not start in {self._start_s:g} s"
             ) from None

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from puna.chat import Tool as Definition
@@ -17,6 +19,10 @@ from puna.services.assistant.citations import visible
 from puna.services.assistant.tools.connection import Connection
 from puna.services.assistant.tools.servers import ToolServer, ToolServers
 from puna.services.assistant.tools.tool import Asking
+
+PATIENCE_S = 2.0  # a turn waits so long for servers that it does not know yet
+OFFERED_S = 300.0  # then it is asked again what it offers
+FAILED_S = 60.0  # then it is tried again
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -36,42 +42,54 @@ class RemoteTool:
 
 
 class RemoteTools:
-    """Holds the connections of one event loop."""
+    """Holds the connections of one event loop, and what their servers offered last."""
 
-    def __init__(self, servers: ToolServers) -> None:
-        self._servers = servers
+    def __init__(self, servers: ToolServers, *, patience_s: float = PATIENCE_S) -> None:
+        self._servers, self._patience_s = servers, patience_s
         self._connections: dict[str, tuple[ToolServer, Connection]] = {}
+        self._looks: dict[str, _Look] = {}
 
     async def tools(self) -> list[RemoteTool]:
-        """Return the allowed tools of the servers that answer."""
+        """Return the allowed tools of the servers that answer.
+
+        A server that is not known yet is waited for shortly; it goes on starting meanwhile, and
+        offers its tools from the next turn on.
+        """
         servers = await asyncio.to_thread(self._servers.list)
         wanted = [server for server in servers if server.enabled and server.allowed]
-        return [t for tools in await asyncio.gather(*map(self._allowed, wanted)) for t in tools]
+        looks = [(server, await self._look(server)) for server in wanted]
+        waited = [look.task for _, look in looks if not look.task.done()]
+        if waited:
+            await asyncio.wait(waited, timeout=self._patience_s)
+        return [tool for server, look in looks for tool in _allowed(server, look)]
 
     async def offers(self, name: str) -> list[Definition]:
         """Return what a server offers now, for the owner to choose among."""
         servers = {server.name: server for server in await asyncio.to_thread(self._servers.list)}
         if name not in servers:
             raise ToolError(f"there is no tool server {name!r}")
+        self._looks.pop(name, None)
         return await (await self._connection(servers[name])).definitions()
 
     async def close(self) -> None:
         """End every connection."""
+        tasks = [look.task for look in self._looks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for _, connection in self._connections.values():
             await connection.close()
         self._connections.clear()
+        self._looks.clear()
 
-    async def _allowed(self, server: ToolServer) -> list[RemoteTool]:
-        try:
-            connection = await self._connection(server)
-            offered = await connection.definitions()
-        except ToolError:
-            return []
-        return [
-            RemoteTool(server.name, theirs, connection)
-            for theirs in offered
-            if server.allows(theirs) and _NAME.fullmatch(f"{server.name}__{theirs.name}")
-        ]
+    async def _look(self, server: ToolServer) -> _Look:
+        """Return the last look at what a server offers, or begin a new one where it is old."""
+        connection = await self._connection(server)
+        known = self._looks.get(server.name)
+        if known is None or known.connection is not connection or known.is_old():
+            task = asyncio.create_task(_offered(connection), name=f"tools of {server.name}")
+            known = self._looks[server.name] = _Look(connection, task, time.monotonic())
+        return known
 
     async def _connection(self, server: ToolServer) -> Connection:
         """Return the open connection, or a new one where the command or address changed."""
@@ -82,6 +100,37 @@ class RemoteTools:
             await known[1].close()
         self._connections[server.name] = (server, Connection(server))
         return self._connections[server.name][1]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look at what a server offers: None if it could not be reached."""
+
+    connection: Connection
+    task: asyncio.Task[list[Definition] | None]
+    begun_at: float
+
+    def is_old(self) -> bool:
+        if not self.task.done():
+            return False
+        kept_s = FAILED_S if self.task.result() is None else OFFERED_S
+        return time.monotonic() - self.begun_at > kept_s
+
+
+async def _offered(connection: Connection) -> list[Definition] | None:
+    try:
+        return await connection.definitions()
+    except ToolError:
+        return None
+
+
+def _allowed(server: ToolServer, look: _Look) -> list[RemoteTool]:
+    offered = (look.task.result() if look.task.done() else None) or []
+    return [
+        RemoteTool(server.name, theirs, look.connection)
+        for theirs in offered
+        if server.allows(theirs) and _NAME.fullmatch(f"{server.name}__{theirs.name}")
+    ]
 
 
 def _reached_as(server: ToolServer) -> tuple[Any, ...]:

@@ -27,22 +27,29 @@ LONGEST_RESULT = 8_000  # characters: about 2,000 tokens
 class Toolbox:
     """Puna's own tools and the servers'."""
 
-    def __init__(self, own: Sequence[Tool], remote: RemoteTools | None, log: CallLog) -> None:
-        self._own, self._remote, self._log = tuple(own), remote, log
+    def __init__(
+        self,
+        own: Sequence[Tool],
+        remote: RemoteTools | None,
+        log: CallLog,
+        *,
+        call_s: float = CALL_S,
+    ) -> None:
+        self._own, self._remote, self._log, self._call_s = tuple(own), remote, log, call_s
 
     async def chosen(self, names: Sequence[str] | None) -> Chosen:
         """Return the tools of a turn: these, or all."""
         remote = await self._remote.tools() if self._remote else []
         every: list[Tool] = [*self._own, *remote]
         wanted = [t for t in every if names is None or t.definition.name in names]
-        return Chosen({tool.definition.name: tool for tool in wanted}, self._log)
+        return Chosen({tool.definition.name: tool for tool in wanted}, self._log, self._call_s)
 
 
 class Chosen:
     """What the model may call in this turn."""
 
-    def __init__(self, tools: dict[str, Tool], log: CallLog) -> None:
-        self._tools, self._log = tools, log
+    def __init__(self, tools: dict[str, Tool], log: CallLog, call_s: float) -> None:
+        self._tools, self._log, self._call_s = tools, log, call_s
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
@@ -69,9 +76,9 @@ class Chosen:
             return f"There is no tool {call.name!r}; there are: {known}.", "refused"
         try:
             arguments = _arguments(call.arguments)
-            return await asyncio.wait_for(tool.call(asking, arguments), CALL_S), "done"
+            return await asyncio.wait_for(tool.call(asking, arguments), self._call_s), "done"
         except TimeoutError:
-            return f"The tool took more than {CALL_S:g} s.", "late"
+            return f"The tool took more than {self._call_s:g} s.", "late"
         except ToolError as error:
             return f"The tool failed: {error}.", "failed"
 

@@ -1,0 +1,123 @@
+"""Responses kept for a tenant: found by id, followed back along what they built upon.
+
+In: input items and a response, as plain objects.  Out: the same.  A response
+holds its own turn alone, so that deleting it leaves no copy in later ones.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, Text, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from puna.accounts.schema import Base, Clock, Moment, RowNumber, utc_now
+from puna.accounts.store import Store
+from puna.errors import InvalidParameterError, NotFoundError
+
+LONGEST_CHAIN = 1000
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One turn: what was sent, and the response with its output."""
+
+    items: list[Item]
+    response: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The response's own id."""
+        return str(self.response["id"])
+
+    @property
+    def previous_id(self) -> str | None:
+        """The response that it builds upon."""
+        previous: str | None = self.response["previous_response_id"]
+        return previous
+
+    @property
+    def turn(self) -> list[Item]:
+        """What was sent and what was answered, in order."""
+        return [*self.items, *self.response["output"]]
+
+
+class ResponseRow(Base):
+    """One turn; JSON that is only ever read whole."""
+
+    __tablename__ = "responses"
+
+    number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), unique=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+    items: Mapped[str] = mapped_column(Text)
+    response: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[Any] = mapped_column(Moment)
+
+    def kept(self) -> Kept:
+        """Return it as plain data."""
+        return Kept(json.loads(self.items), json.loads(self.response))
+
+
+class Responses:
+    """Every tenant's responses; another tenant's do not exist."""
+
+    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+        self._store, self._clock = store, clock
+
+    def keep(self, tenant_id: str, kept: Kept) -> None:
+        """Keep a turn until it is deleted."""
+        with self._store.write() as session:
+            session.add(
+                ResponseRow(
+                    id=kept.id,
+                    tenant_id=tenant_id,
+                    items=_text(kept.items),
+                    response=_text(kept.response),
+                    created_at=self._clock(),
+                )
+            )
+
+    def get(self, tenant_id: str, response_id: str) -> Kept:
+        """Return a turn; NotFoundError where there is none of this tenant."""
+        with self._store.read() as session:
+            return _find(session, tenant_id, response_id)
+
+    def history(self, tenant_id: str, response_id: str) -> list[Item]:
+        """Return all items that led to a response and its own, oldest first.
+
+        NotFoundError where one on the way was deleted; InvalidParameterError for a chain without
+        an end in sight.
+        """
+        turns: list[Kept] = []
+        with self._store.read() as session:
+            wanted: str | None = response_id
+            while wanted is not None:
+                if len(turns) == LONGEST_CHAIN:
+                    raise InvalidParameterError(f"{response_id} builds on too many responses")
+                turns.append(_find(session, tenant_id, wanted))
+                wanted = turns[-1].previous_id
+        return [item for kept in reversed(turns) for item in kept.turn]
+
+    def delete(self, tenant_id: str, response_id: str) -> None:
+        """Delete a turn for good; NotFoundError where there is none of this tenant."""
+        with self._store.write() as session:
+            _find(session, tenant_id, response_id)
+            session.execute(delete(ResponseRow).where(ResponseRow.id == response_id))
+
+
+def _find(session: Session, tenant_id: str, response_id: str) -> Kept:
+    row = session.scalar(
+        select(ResponseRow).where(ResponseRow.id == response_id, ResponseRow.tenant_id == tenant_id)
+    )
+    if row is None:
+        raise NotFoundError(f"there is no response {response_id[:64]!r}; it may have been deleted")
+    return row.kept()
+
+
+def _text(value: object) -> str:
+    return json.dumps(value)  # in ASCII: PostgreSQL's text takes no lone surrogate
