@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from bench.side import AbsentError, Side
+from bench.side import AbsentError, EndedError, Side
 from bench.work import START, Work
 
 START_NAME = "start to first token"
@@ -93,7 +93,7 @@ def _fastest(work: Work, sides: list[Side]) -> Side | None:
         try:
             side.seconds(START, 0)
             tried[side.seconds(work, 0)] = side
-        except AbsentError as error:
+        except (AbsentError, EndedError) as error:
             print(f"{side.engine} is left out: {error}", flush=True)
             return None
         fastest = tried[min(tried)]

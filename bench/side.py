@@ -23,6 +23,10 @@ class AbsentError(Exception):
     """The interpreter lacks the engine's package, or the engine cannot do the work."""
 
 
+class EndedError(Exception):
+    """The process failed; what it said of that stands on stderr."""
+
+
 class Side:
     """Starts its process when it is first asked, and again after `close`."""
 
@@ -66,7 +70,7 @@ class Side:
             process.stdin.flush()
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.engine}, {self.setting}: its process ended; see above")
+            raise EndedError(f"{self.engine}, {self.setting}: its process ended; see above")
         answer = json.loads(line)
         if isinstance(answer, dict):
             raise AbsentError(answer["absent"])

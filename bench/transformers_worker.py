@@ -15,7 +15,8 @@ from bench.work import Prompts, Work
 from bench.worker import absent, serve
 
 try:
-    import gguf  # noqa: F401 (transformers reads the file through it)
+    import accelerate  # noqa: F401 (transformers reads GGUF files with it
+    import gguf  # noqa: F401 (and with this)
     import torch
     import transformers
 except ImportError as error:

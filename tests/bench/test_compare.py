@@ -11,7 +11,7 @@ import pytest
 from bench import lines
 from bench.chart import draw
 from bench.compare import compare, compare_starts
-from bench.side import AbsentError, Side
+from bench.side import AbsentError, EndedError, Side
 from bench.work import Work
 
 WORK = Work("some work", 2, 10, 5)
@@ -85,7 +85,7 @@ def test_a_start_is_timed_from_outside() -> None:
 
 def test_a_process_that_dies_is_no_absent_engine() -> None:
     broken = Side("Puna", "", [sys.executable, "-c", "raise SystemExit(3)"])
-    with pytest.raises(RuntimeError, match="its process ended"):
+    with pytest.raises(EndedError, match="its process ended"):
         broken.peak_mb()
     broken.close()
     missing = side("missing", "", "absent")
