@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive
 
 Result = TypeVar("Result")
@@ -18,6 +19,11 @@ Result = TypeVar("Result")
 
 class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
+
+
+async def nobody(_request: Request, _error: Exception) -> Response:
+    """Answer who is gone, as nginx's log calls it."""
+    return Response(status_code=499)
 
 
 async def departure(receive: Receive) -> None:

@@ -6,7 +6,9 @@ Adds to every answer what its caller has left.  Reads no key and no body.
 
 from __future__ import annotations
 
+import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -17,6 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from puna.accounts import Caller
 from puna.server.failures import BAD, Failure
 from puna.server.settings import ServerSettings
+
+# One line a request: neither query, nor header, nor body.
+log = logging.getLogger("puna.server.access")
 
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
@@ -89,7 +94,7 @@ class Guard:
         return bounded
 
     def _dressing(self, scope: Scope, send: Send) -> Send:
-        request_id = f"req_{secrets.token_hex(12)}"
+        request_id, began = f"req_{secrets.token_hex(12)}", time.monotonic()
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -100,6 +105,9 @@ class Guard:
                 await self._add_left(scope, headers)
                 if scope["scheme"] == "https":
                     headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+                spent_ms = (time.monotonic() - began) * 1e3
+                what = (scope["method"], scope["path"], message["status"], spent_ms, request_id)
+                log.info("%s %r %d %.0f ms %s", *what)
             await send(message)
 
         return dressed

@@ -75,6 +75,7 @@ def protocol_with(settings: ServerSettings) -> type[HttpToolsProtocol]:
             super().__init__(*args, **more)
             self._deadline: asyncio.TimerHandle | None = None
             self._header_bytes = 0
+            self._unread = 0  # bytes that came since the last whole header
             self._in_header = True
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -88,7 +89,10 @@ def protocol_with(settings: ServerSettings) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             if self._in_header and self._deadline is None:
                 self._expect(settings.header_s)
+            self._unread += len(data)
             super().data_received(data)
+            if self._in_header and self._unread > settings.header_bytes:
+                self._refuse(431, f"the header has more than {settings.header_bytes} bytes")
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -105,7 +109,7 @@ def protocol_with(settings: ServerSettings) -> type[HttpToolsProtocol]:
                 self._refuse(431, f"the header has more than {settings.headers} fields")
 
         def on_headers_complete(self) -> None:
-            self._in_header = False
+            self._in_header, self._unread = False, 0
             self._expect(settings.body_s)
             if not self.transport.is_closing():
                 super().on_headers_complete()
@@ -116,7 +120,7 @@ def protocol_with(settings: ServerSettings) -> type[HttpToolsProtocol]:
 
         def on_message_complete(self) -> None:
             self._expect(None)
-            self._in_header = True
+            self._in_header, self._unread = True, 0
             if not self.transport.is_closing():
                 super().on_message_complete()
 
@@ -137,11 +141,9 @@ def protocol_with(settings: ServerSettings) -> type[HttpToolsProtocol]:
             )
 
         def _cut(self) -> None:
-            if (
-                self.cycle is None
-                or self.cycle.response_complete
-                or not self.cycle.response_started
-            ):
+            if self.cycle is not None and self.cycle.response_started:
+                self.transport.close()
+            else:
                 self._refuse(408, "the request did not arrive in time")
 
         def _refuse(self, status: int, message: str) -> None:

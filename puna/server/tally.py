@@ -35,9 +35,6 @@ class Tally:
         self._requests = Counter(
             "puna_requests", "Requests by how they ended.", ["outcome"], registry=self.registry
         )
-        self._responses = Counter(
-            "puna_http_responses", "HTTP responses.", ["status"], registry=self.registry
-        )
 
     def count(self, usage: Usage, timings: Timings, outcome: Outcome) -> None:
         """Count a request that has ended."""
@@ -49,10 +46,6 @@ class Tally:
         if usage.completion_tokens:
             self._first_token_s.observe(timings.queued_s + timings.prefill_s)
         self._requests.labels(outcome).inc()
-
-    def respond(self, status: int) -> None:
-        """Count a response."""
-        self._responses.labels(str(status)).inc()
 
     def watch(self, collector: Collector) -> None:
         """Ask `collector` whenever somebody reads."""
