@@ -102,7 +102,7 @@ async def _answer(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[Eve
         async with aclosing(answer) as happened:
             async for event in happened:
                 async for seen in _seen(visit, turn, event):
-                    yield seen
+                    yield _with_a_way_on(seen, model)
 
 
 async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncGenerator[Event, None]:
@@ -125,6 +125,13 @@ async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncGenerator[E
             yield {"type": "title", "conversation": conversation_view(conversation)}
         case told.Ended():
             yield await _ended(visit, turn)
+
+
+def _with_a_way_on(event: Event, model: Metered) -> Event:
+    """Where the plan stood in the way, the answer's error says where to go."""
+    if event["type"] == "end" and model.refusal is not None and event["path"]:
+        event["path"][-1]["error"] = refused(model.refusal).as_json()["error"]
+    return event
 
 
 async def _ended(visit: Visit, turn: Turn) -> Event:

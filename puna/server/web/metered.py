@@ -11,9 +11,11 @@ from typing import Any
 
 from puna.accounts import Caller
 from puna.chat import Delta, Message, Tool
+from puna.errors import PunaError
 from puna.llm import LLM
 from puna.llm.prepared import Prepared
-from puna.server.desk import Desk
+from puna.server.desk import Desk, Preparing
+from puna.server.job import Job
 from puna.server.web.catalogue import Paces
 from puna.services.assistant.model import Local
 
@@ -24,17 +26,25 @@ class Metered(Local):
     def __init__(self, llm: LLM, name: str, desk: Desk, caller: Caller, paces: Paces) -> None:
         super().__init__(llm, name)
         self._desk, self._caller, self._paces = desk, caller, paces
+        self.refusal: PunaError | None = None  # why the last stream was not admitted
 
     async def stream(
         self, messages: Sequence[Message], *, tools: Sequence[Tool], salt: str, **params: Any
     ) -> AsyncGenerator[Delta, None]:
         """Yield the answer; raises what the desk refuses, and settles however it ends."""
         preparing = partial(_prepared, messages=messages, tools=tools, salt=salt, params=params)
-        async with await self._desk.begin(self._caller, self.name, preparing) as job:
+        async with await self._begin(preparing) as job:
             async for batch in job.talks[0]:
                 for delta in batch:
                     self._note(delta)
                     yield delta
+
+    async def _begin(self, preparing: Preparing) -> Job:
+        try:
+            return await self._desk.begin(self._caller, self.name, preparing)
+        except PunaError as error:
+            self.refusal = error
+            raise
 
     def _note(self, delta: Delta) -> None:
         """Remember how fast this model is here, as the picker shows it."""

@@ -14,6 +14,7 @@ const chips = $(".chips", form);
 const touch = matchMedia("(pointer: coarse)");
 let files = [];
 let answering = false;
+let waiting = false; // Enter was pressed while a file was still being read
 
 const draftKey = () => `draft ${current().id ?? "new"}`;
 
@@ -51,11 +52,13 @@ export async function attach(list) {
     }
     showFiles();
   }
+  if (waiting) send();
 }
 
 function send() {
   const text = area.value.trim();
-  if (answering || !text || button.disabled) return;
+  waiting = files.some((file) => file.state) && Boolean(text);
+  if (answering || waiting || !text) return;
   const sent = files;
   area.value = "";
   files = [];
