@@ -1,0 +1,85 @@
+"""Responses kept for a tenant, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from puna.accounts import Tenants
+from puna.accounts.store import Store
+from puna.accounts.tenants import OWNER_TENANT
+from puna.errors import NotFoundError
+from puna.services.responses import Item, Kept, Responses
+from puna.services.responses.responses import ResponseRow
+from tests.services.assistant import postgres
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    programs = postgres.binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL on this machine")
+    with postgres.running(programs) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "sqlite":
+        address = f"sqlite:///{tmp_path}/puna.db"
+    else:
+        address = postgres.new_database(request.getfixturevalue("server"))
+    opened = Store.open(address)
+    yield opened
+    opened.close()
+
+
+def turn(name: str, previous: str | None = None, text: str = "hello") -> Kept:
+    asked: list[Item] = [{"id": f"msg_{name}", "text": text}]
+    said = [{"id": f"msg_{name}_said"}]
+    return Kept(asked, {"id": name, "previous_response_id": previous, "output": said})
+
+
+def test_turns_are_kept_followed_back_and_deleted_for_good(store: Store) -> None:
+    responses = Responses(store)
+    for name, previous in (("a", None), ("b", "a"), ("c", "b")):
+        responses.keep(OWNER_TENANT, turn(name, previous))
+    ids = [item["id"] for item in responses.history(OWNER_TENANT, "c")]
+    assert ids == ["msg_a", "msg_a_said", "msg_b", "msg_b_said", "msg_c", "msg_c_said"]
+    responses.delete(OWNER_TENANT, "a")
+    for gone in (responses.get, responses.delete, responses.history):
+        with pytest.raises(NotFoundError):
+            gone(OWNER_TENANT, "a")
+    with pytest.raises(NotFoundError):
+        responses.history(OWNER_TENANT, "c")
+    assert responses.get(OWNER_TENANT, "c").items == turn("c").items
+    with store.read() as session:
+        assert session.scalar(select(func.count()).select_from(ResponseRow)) == 2
+
+
+def test_another_tenants_turns_do_not_exist(store: Store) -> None:
+    other = Tenants(store).create("Others").id
+    responses = Responses(store)
+    responses.keep(OWNER_TENANT, turn("a"))
+    for ask in (responses.get, responses.delete, responses.history):
+        with pytest.raises(NotFoundError):
+            ask(other, "a")
+    responses.keep(other, turn("b", "a"))
+    with pytest.raises(NotFoundError):
+        responses.history(other, "b")
+    assert responses.get(OWNER_TENANT, "a").id == "a"
+
+
+def test_every_text_comes_back_as_it_was(store: Store) -> None:
+    text = "Grüße \U0001f999 \x00 \ud800 'quoted'"
+    Responses(store).keep(OWNER_TENANT, turn("a", text=text))
+    assert Responses(store).get(OWNER_TENANT, "a").items[0]["text"] == text
+
+
+def test_the_table_is_as_the_model_says(store: Store) -> None:
+    with store.read() as session:
+        columns = session.connection().exec_driver_sql("SELECT * FROM responses").keys()
+    assert set(columns) == {column.name for column in ResponseRow.__table__.columns}
