@@ -8,8 +8,10 @@ Not thread-safe: `loop` gives it one thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Several
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,9 @@ from puna.engine.batch import BatchBuilder
 from puna.engine.burst import Bursts
 from puna.engine.cache import KVCache
 from puna.engine.load import Load
-from puna.engine.logprobs import TokenScore, score
+from puna.engine.logprobs import score
 from puna.engine.model import Model
+from puna.engine.news import News
 from puna.engine.picking import Logits, adjusted_token, pick_tokens, prompt_scores
 from puna.engine.request import Request, check_prompt
 from puna.engine.scheduler import Chunk, Scheduler
@@ -59,7 +62,7 @@ class Engine:
         self.scheduler = Scheduler(self.cache, self.settings, self._max_outputs)
         self._bursts = Bursts(self._model, self.cache, self.settings)
         self._live: dict[int, list[Sequence]] = {}  # each request's unfinished choices
-        self._news: list[Emission] = []
+        self._news = News(self._clock)
 
     @property
     def idle(self) -> bool:
@@ -111,7 +114,9 @@ class Engine:
     def fail(self, error: PunaError) -> list[Emission]:
         """End everything with `error` and start from an empty cache, as after a broken step."""
         broken = [sequence for choices in self._live.values() for sequence in choices]
-        news = [*self._news, *(self._failure(sequence, error) for sequence in broken)]
+        for sequence in broken:
+            self._news.ended(sequence, "error", error=error)
+        news = self._news.take()
         self._start_empty()
         return news
 
@@ -125,11 +130,7 @@ class Engine:
             else:
                 self._embed([chunk for chunk in chunks if chunk.sequence.pool])
                 self._forward([chunk for chunk in chunks if not chunk.sequence.pool])
-        return self._take_news()
-
-    def _take_news(self) -> list[Emission]:
-        news, self._news = self._news, []
-        return news
+        return self._news.take()
 
     def _note_started(self, chunks: Iterable[Chunk]) -> None:
         now = self._clock()
@@ -146,11 +147,14 @@ class Engine:
 
     def _hear(self, sequence: Sequence, runner: Runner) -> None:
         """Take in what was said in a burst, up to an end that only the text may show."""
-        for token_id in runner.said:
-            sequence.computed = len(sequence.tokens)
-            self._accept(sequence, token_id)
-            if sequence.table is None:
-                return
+        with self._own_failure(sequence):
+            for token_id in runner.said:
+                sequence.computed = len(sequence.tokens)
+                self._accept(sequence, token_id)
+                if sequence.table is None:
+                    return
+        if sequence.table is None:
+            return
         if runner.ending is not None:
             sequence.computed = len(sequence.tokens)
         if runner.ending == "not finite":
@@ -200,7 +204,7 @@ class Engine:
             self._fail_numeric(sequence)
             return
         self._publish(sequence)
-        self._report_prefill(chunk, ())
+        self._news.prefilled(sequence)
         pool.add(rows)
         if pool.complete:
             self._end_prefill(sequence)
@@ -214,20 +218,9 @@ class Engine:
         scores = prompt_scores(chunk, rows)
         sequence.scored += len(scores)
         if sequence.completion_tokens == 0:
-            self._report_prefill(chunk, scores)
+            self._news.prefilled(sequence, scores)
         if chunk.samples:
             self._go_on(sequence, rows[-1], tokens[-1])
-
-    def _report_prefill(self, chunk: Chunk, scores: tuple[TokenScore, ...]) -> None:
-        sequence = chunk.sequence
-        self._news.append(
-            Emission(
-                sequence.request_id,
-                sequence.index,
-                prompt_scores=scores,
-                prefilled_tokens=chunk.stop,
-            )
-        )
 
     def _go_on(self, sequence: Sequence, logits: Logits, token_id: int) -> None:
         """Say `token_id`, unless penalties, bias or a mask would have it otherwise."""
@@ -236,11 +229,17 @@ class Engine:
         if sequence.request.params.max_tokens == 0:
             self._finish(sequence, "length")
             return
-        try:
+        with self._own_failure(sequence):
             if sequence.sampler.adjusts:
                 token_id = adjusted_token(self._model, sequence, logits)
             self._accept(sequence, token_id, logits)
-        except PunaError as error:  # a grammar may fail in its own answer, not in others
+
+    @contextmanager
+    def _own_failure(self, sequence: Sequence) -> Iterator[None]:
+        """Let a grammar or a stop check fail in its own answer, not in others."""
+        try:
+            yield
+        except PunaError as error:
             self._finish(sequence, "error", error=error)
         except Exception as error:
             failure = EngineError(f"choosing a token failed: {error!r}")
@@ -267,7 +266,7 @@ class Engine:
         if reason is not None:
             self._finish(sequence, reason, token_id=token_id, scored=scored)
         else:
-            self._news.append(Emission(sequence.request_id, sequence.index, token_id, scored))
+            self._news.said(sequence, token_id, scored)
 
     def _fail_numeric(self, sequence: Sequence) -> None:
         error = NumericError(
@@ -277,33 +276,11 @@ class Engine:
         self._finish(sequence, "error", error=error, sound=False)
 
     def _finish(
-        self,
-        sequence: Sequence,
-        reason: FinishReason,
-        *,
-        token_id: int | None = None,
-        scored: TokenScore | None = None,
-        stop_token_id: int | None = None,
-        error: PunaError | None = None,
-        embedding: Hidden | None = None,
-        sound: bool = True,
+        self, sequence: Sequence, reason: FinishReason, *, sound: bool = True, **last: Any
     ) -> None:
-        """End one choice: blocks back to the pool, the reason into the news."""
+        """End one choice: blocks back to the pool, the reason and its `last` into the news."""
         self.scheduler.remove(sequence, sound=sound)
-        stats = sequence.stats(self._clock(), stop_tokens=stop_token_id is not None)
-        self._news.append(
-            Emission(
-                sequence.request_id,
-                sequence.index,
-                token_id,
-                scored,
-                finish_reason=reason,
-                stop_token_id=stop_token_id,
-                error=error,
-                stats=stats,
-                embedding=embedding,
-            )
-        )
+        self._news.ended(sequence, reason, **last)
         self._release_followers(sequence)
         self._strike_off(sequence)
 
@@ -319,12 +296,3 @@ class Engine:
         choices.remove(sequence)
         if not choices:
             del self._live[sequence.request_id]
-
-    def _failure(self, sequence: Sequence, error: PunaError) -> Emission:
-        return Emission(
-            sequence.request_id,
-            sequence.index,
-            finish_reason="error",
-            error=error,
-            stats=sequence.stats(self._clock()),
-        )

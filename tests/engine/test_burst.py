@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from puna.engine import Engine, EngineSettings, Request, SamplingParams
-from puna.errors import NumericError
+from puna.errors import EngineError, NumericError
 from puna.formats.checkpoint import open_checkpoint
 from puna.model.llama import Llama
 from tests.engine.scripted import (
@@ -120,6 +120,29 @@ def test_tokens_after_a_stop_string_are_dropped_and_nobody_finds_them_in_the_cac
     stats = run(engine, [again])[1, 0].last.stats
     assert stats is not None
     assert stats.cached_tokens == 40 + len(kept) - 1  # the last was never fed
+
+
+class Failing(StopAfter):
+    """A check that breaks instead of ending the answer."""
+
+    def push(self, token_id: int) -> bool:
+        if super().push(token_id):
+            raise RuntimeError("broken check")
+        return False
+
+    def fresh(self) -> Failing:
+        return Failing(self.ids, self.count)
+
+
+def test_a_stop_check_that_breaks_in_a_burst_ends_its_own_answer_alone() -> None:
+    bad = replace(request(1, 20, max_tokens=60), stop_check=Failing(frozenset(range(97)), 12))
+    good = request(2, 20, seed=2, max_tokens=60)
+    engine = Engine(ScriptedModel(), guessing())
+    outcomes = run(engine, [bad, good])
+    assert isinstance(outcomes[0, 0].last.error, EngineError)
+    assert len(outcomes[0, 0].tokens) == 11
+    assert outcomes[1, 0].tokens == alone(good)
+    assert engine.cache.held == 0
 
 
 def test_one_cancelled_between_bursts_leaves_its_neighbours_identical() -> None:
