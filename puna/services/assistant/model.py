@@ -6,12 +6,13 @@ Does not know conversations.  Whoever meters wraps a TurnModel: each `stream` is
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
 from typing import Any, Protocol
 
 from puna.chat import Delta, Message, Tool
+from puna.llm.asynchronous import deltas, worked
 from puna.llm.llm import LLM
 
 
@@ -67,48 +68,9 @@ class Local:
     async def stream(
         self, messages: Sequence[Message], *, tools: Sequence[Tool], salt: str, **params: Any
     ) -> AsyncGenerator[Delta, None]:
-        """Yield the answer, which a thread takes from the engine."""
-        pump = _Pump(asyncio.get_running_loop())
-        thread = threading.Thread(
-            target=pump.run, args=(self._llm, messages, tools, salt, params), daemon=True
-        )
-        thread.start()
-        try:
-            while (item := await pump.queue.get()) is not None:
-                if isinstance(item, Exception):
-                    raise item
-                yield item
-        finally:
-            pump.stopped.set()
-
-
-class _Pump:
-    """Moves deltas from a thread to an event loop until either has enough."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.queue: asyncio.Queue[Delta | Exception | None] = asyncio.Queue()
-        self.stopped = threading.Event()
-
-    def run(
-        self,
-        llm: LLM,
-        messages: Sequence[Message],
-        tools: Sequence[Tool],
-        salt: str,
-        params: dict[str, Any],
-    ) -> None:
-        try:
-            deltas = llm.stream(messages, tools=tools, cache_salt=salt, **params)
-            for delta in deltas:
-                if self.stopped.is_set():
-                    break
-                self._put(delta)
-            del deltas  # forgotten means cancelled
-        except Exception as error:  # raised again where the deltas are awaited
-            self._put(error)
-        self._put(None)
-
-    def _put(self, item: Delta | Exception | None) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.queue.put_nowait, item)
+        """Yield the answer as the engine makes it."""
+        preparing = partial(self._llm.prepare, messages, tools=tools, cache_salt=salt, **params)
+        answering = deltas(self._llm, await worked(preparing))
+        async with aclosing(answering) as answer:  # type: ignore[type-var]
+            async for delta in answer:
+                yield delta
