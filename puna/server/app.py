@@ -21,7 +21,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from puna.accounts import Caller, Ledger
 from puna.errors import PunaError
-from puna.server import chat, completions, failures, health, metrics, models, tokenize
+from puna.server import (
+    chat,
+    completions,
+    embeddings,
+    failures,
+    health,
+    metrics,
+    models,
+    responses,
+    tokenize,
+)
+from puna.server.departure import ClientGoneError, nobody
 from puna.server.desk import Desk
 from puna.server.guard import Guard
 from puna.server.left import headers_of
@@ -31,6 +42,8 @@ from puna.server.settings import ServerSettings
 ROUTERS: Sequence[APIRouter] = (
     chat.router,
     completions.router,
+    embeddings.router,
+    responses.router,
     models.router,
     tokenize.router,
     health.router,
@@ -59,6 +72,7 @@ def create_app(
         app.include_router(router)
     for error in (PunaError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, failures.answer)
+    app.add_exception_handler(ClientGoneError, nobody)
     if site is not None:
         app.router.default = partial(_elsewhere, site, app.router.default)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
