@@ -18,6 +18,8 @@ PLACES = [Path("/usr/lib/postgresql") / version / "bin" for version in ("17", "1
 # Tests kill clients, never the machine: the cluster need not wait for the disk.
 SPEED = "-c fsync=off -c full_page_writes=off -c max_connections=200 -c listen_addresses=''"
 
+ROOM_BYTES = 2**30  # what a cluster and some databases may take
+
 
 def find_binaries() -> Path | None:
     """Return the folder of initdb and pg_ctl."""
@@ -27,7 +29,8 @@ def find_binaries() -> Path | None:
 def memory_disk() -> Path | None:
     """Where a commit costs no time, if there is such a place."""
     shared = Path("/dev/shm")
-    return shared if os.access(shared, os.W_OK) else None
+    roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > ROOM_BYTES
+    return shared if roomy else None
 
 
 class Cluster:
@@ -53,6 +56,11 @@ class Cluster:
         with self._engine.connect() as connection:
             connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
         return name
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever is still connected."""
+        with self._engine.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
     def flush(self) -> None:
         """Bring everything from the server's memory to its files."""

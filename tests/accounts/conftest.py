@@ -56,21 +56,27 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def empty_url(database: str, folder: Path, request: pytest.FixtureRequest) -> str:
+def empty_url(database: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where a database without any table is, or will be."""
     if database == "sqlite":
-        return f"sqlite:///{folder / 'empty/puna.db'}"
+        yield f"sqlite:///{folder / 'empty/puna.db'}"
+        return
     cluster: Cluster = request.getfixturevalue("cluster")
-    return cluster.url(cluster.create())
+    name = cluster.create()
+    yield cluster.url(name)
+    cluster.drop(name)
 
 
 @pytest.fixture
-def url(database: str, folder: Path, request: pytest.FixtureRequest) -> str:
+def url(database: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where a fresh database with the newest schema is."""
     if database == "sqlite":
-        return f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), folder)}"
+        yield f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), folder)}"
+        return
     cluster: Cluster = request.getfixturevalue("cluster")
-    return cluster.url(cluster.create(request.getfixturevalue("postgres_template")))
+    name = cluster.create(request.getfixturevalue("postgres_template"))
+    yield cluster.url(name)
+    cluster.drop(name)
 
 
 @pytest.fixture

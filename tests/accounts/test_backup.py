@@ -65,7 +65,7 @@ def test_a_copy_leads_back_on_either_database(
     again.close()
 
 
-def test_a_copy_during_writes_is_of_one_moment(filled: World, other_url: str, folder: Path) -> None:
+def test_a_copy_during_writes_is_of_one_moment(filled: World, empty_url: str, folder: Path) -> None:
     """Each write changes three tables; a copy never holds a part of one."""
     over = Event()
 
@@ -86,8 +86,8 @@ def test_a_copy_during_writes_is_of_one_moment(filled: World, other_url: str, fo
         over.set()
         for writer in writers:
             writer.join()
-    restore(folder / "4.gz", other_url)
-    copied = Store.open(other_url)
+    restore(folder / "4.gz", empty_url)
+    copied = Store.open(empty_url)
     filled_ledger = Ledger(copied, filled.clock)
     filled_ledger.release_stale(0)
     check_books(copied)
