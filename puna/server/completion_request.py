@@ -57,7 +57,7 @@ class CompletionRequest(Sampling):
         """Every prompt."""
         given = self.prompt
         if isinstance(given, str) or isinstance(given[0], int):
-            return [cast(Prompt, given)]
+            return [given]
         return cast(list[Prompt], given)
 
     @property

@@ -1,0 +1,22 @@
+"""One server for all tests that leave it as they found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.serving import Served, served
+from tests.tiny import TinyLlama
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return TinyLlama(seed=1).write_gguf(tmp_path_factory.mktemp("served") / "tiny.gguf")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("server"), tiny_path) as running:
+        yield running

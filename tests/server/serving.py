@@ -1,0 +1,121 @@
+"""A real server: uvicorn on a real socket, a database, and a tiny Llama behind it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from sqlalchemy import func, select
+
+from puna.accounts import SCOPES, Plan, Plans, Price, Store, Tenants
+from puna.accounts.entries import EntryRow
+from puna.accounts.reservations import ReservationRow
+from puna.engine import EngineSettings
+from puna.formats.store import ModelStore
+from puna.llm.models import Models, ModelSettings
+from puna.server import ServerSettings, Services, create_app
+from puna.server.desk import Desk
+from puna.server.listening import Server
+
+MODEL = "tiny"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server with two tenants' keys."""
+
+    app: FastAPI
+    server: Server
+    url: str
+    key: str  # of the owner, with every scope
+    other_key: str  # of another tenant, on a plan with prices
+    other_tenant: str
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def services(self) -> Services:
+        services: Services = self.app.state.services
+        return services
+
+    @property
+    def desk(self) -> Desk:
+        desk: Desk = self.app.state.desk
+        return desk
+
+    def headers(self, key: str | None = None) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key or self.key}"}
+
+    def reserved(self) -> int:
+        with self.services.store.read() as session:
+            return session.scalar(select(func.count()).select_from(ReservationRow)) or 0
+
+    def charged(self) -> list[EntryRow]:
+        query = select(EntryRow).where(EntryRow.kind == "charge").order_by(EntryRow.number)
+        with self.services.store.read() as session:
+            return list(session.scalars(query))
+
+    def wait_idle(self, patience_s: float = 5.0) -> float:
+        """Wait until nothing is held any more; returns the seconds that took."""
+        began = time.monotonic()
+        while time.monotonic() - began < patience_s:
+            loads = [llm.load() for llm in list(self.desk.known.values())]
+            busy = self.desk.gate.inside or any(one.running or one.waiting for one in loads)
+            if not busy and self.reserved() == 0:
+                return time.monotonic() - began
+            time.sleep(0.005)
+        raise AssertionError(
+            f"still busy: {self.desk.gate.inside} inside, {self.reserved()} reserved"
+        )
+
+
+@contextmanager
+def served(
+    folder: Path,
+    model: Path,
+    settings: ServerSettings | None = None,
+    context_tokens: int | None = 2048,
+) -> Iterator[Served]:
+    """Serve `model` on a free port of this machine."""
+    store = Store.open(f"sqlite:///{folder}/puna.db")
+    engine = EngineSettings(max_batch_tokens=64, max_sequences=8, prefill_beside_decode_tokens=16)
+    opening = ModelSettings(context_tokens=context_tokens, threads=1, engine=engine)
+    models = Models(ModelStore(folder), opening, {MODEL: model})
+    settings = settings or ServerSettings(default_model=MODEL)
+    app = create_app(Services.of(store, models), settings)
+    server = Server(app, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, name="server under test")
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    try:
+        yield _with_keys(app, server, store)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        models.close()
+        store.close()
+    assert not thread.is_alive()
+
+
+def _with_keys(app: FastAPI, server: Server, store: Store) -> Served:
+    keys = app.state.services.keys
+    Plans(store).create(Plan("paid", prices={"*": Price(1_000_000, 250_000, 4_000_000)}))
+    other = Tenants(store).create("Others", "paid")
+    app.state.services.ledger.credit(other.id, 100_000_000)
+    return Served(
+        app,
+        server,
+        f"http://127.0.0.1:{server.port}",
+        keys.create("test", scopes=SCOPES).secret,
+        keys.create("other", other.id).secret,
+        other.id,
+    )

@@ -1,0 +1,119 @@
+"""What a client leaves behind is freed, what dawdles is cut, and the end is orderly."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from puna.server import ServerSettings
+from tests.server.serving import MODEL, Served, served
+
+LONG = {"model": MODEL, "messages": [{"role": "user", "content": "go on"}], "ignore_eos": True}
+
+
+def raw_post(server: Served, **more: object) -> socket.socket:
+    """Send a chat request over a socket of our own."""
+    body = json.dumps({**LONG, "max_tokens": 1500, **more}).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        f"Authorization: Bearer {server.key}\r\nContent-Type: application/json\r\n\r\n"
+    )
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def hang_up(connection: socket.socket, abruptly: bool) -> None:
+    if abruptly:  # RST instead of FIN
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@pytest.mark.parametrize("abruptly", [False, True], ids=["FIN", "RST"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_client_that_goes_away_frees_everything_within_a_second(
+    server: Served, stream: bool, abruptly: bool
+) -> None:
+    already = len(server.charged())
+    for wait_s in (0.0, 0.01, 0.05, 0.2):
+        connections = [raw_post(server, stream=stream) for _ in range(3)]
+        if stream and wait_s:
+            connections[0].recv(100)
+        time.sleep(wait_s)
+        for connection in connections:
+            hang_up(connection, abruptly)
+        time.sleep(0.05)
+        assert server.wait_idle() < 1.0
+    outcomes = {entry.outcome for entry in server.charged()[already:]}
+    assert "disconnect" in outcomes
+    assert outcomes <= {"disconnect", "success"}  # a tiny model may be done before we hang up
+    (llm,) = server.desk.known.values()
+    assert llm.load().running == llm.load().waiting == 0
+
+
+def test_who_comes_when_the_server_is_full_is_told_at_once(tmp_path: Path, tiny_path: Path) -> None:
+    limits = ServerSettings(MODEL, running=2, queue=2, header_s=0.5, body_s=0.5, ping_s=0.2)
+    with served(tmp_path, tiny_path, limits) as server:
+        httpx2.get(f"{server.url}/health")
+        streams = [raw_post(server, stream=True) for _ in range(4)]
+        for stream in streams:
+            stream.recv(10)
+        began = time.monotonic()
+        refusal = httpx2.post(
+            f"{server.url}/v1/chat/completions", json=LONG, headers=server.headers()
+        )
+        assert refusal.status_code == 429
+        assert refusal.json()["error"]["code"] == "overloaded"
+        assert int(refusal.headers["retry-after"]) >= 1
+        assert time.monotonic() - began < 0.5
+        for stream in streams:
+            stream.close()
+        server.wait_idle()
+        _cuts_who_dawdles(server)
+
+
+def _cuts_who_dawdles(server: Served) -> None:
+    begun = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+    header = begun + b"no\r\nContent-Length: 1000\r\n\r\n{"
+    for sent in (b"", begun, header):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as slow:
+            slow.sendall(sent)
+            began = time.monotonic()
+            while slow.recv(1000):
+                pass
+            assert time.monotonic() - began < 2
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as big:
+        big.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Big: " + b"x" * 20_000)
+        assert big.recv(100).startswith(b"HTTP/1.1 431")
+
+
+def test_the_end_lets_short_answers_finish_and_tells_long_ones(
+    tmp_path: Path, tiny_path: Path
+) -> None:
+    with served(tmp_path, tiny_path, ServerSettings(MODEL, drain_s=1.0)) as server:
+        httpx2.get(f"{server.url}/health")
+        url, headers = f"{server.url}/v1/chat/completions", server.headers()
+
+        def ask(max_tokens: int) -> str:
+            body = {**LONG, "max_tokens": max_tokens, "stream": True}
+            return httpx2.post(url, json=body, headers=headers, timeout=20).text
+
+        with ThreadPoolExecutor(2) as pool:
+            short, long = pool.submit(ask, 3), pool.submit(ask, 1900)
+            time.sleep(0.3)
+            server.server.should_exit = True
+            time.sleep(0.3)
+            assert short.result().endswith("data: [DONE]\n\n")
+            said = long.result()
+        assert said.endswith("data: [DONE]\n\n") or "shutting_down" in said
+        assert threading.active_count() < 50
+        assert server.reserved() == 0
+        assert {entry.outcome for entry in server.charged()} <= {"success", "shutdown"}
