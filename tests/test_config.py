@@ -25,11 +25,14 @@ def test_every_variable_is_read() -> None:
             "PUNA_THREADS": "2",
             "PUNA_CONTEXT": "4096",
             "PUNA_ISA": "scalar",
+            "PUNA_KV_TYPE": "int8",
             "PUNA_PACKED_CACHE": "off",
             "PATH": "/bin",
         }
     )
-    assert settings == Settings(Path("/srv/puna"), "llama.gguf", 2, 4096, "scalar", False)
+    assert settings == Settings(
+        Path("/srv/puna"), "llama.gguf", 2, 4096, "scalar", kv_type="int8", packed_cache=False
+    )
 
 
 def test_an_empty_variable_counts_as_absent() -> None:

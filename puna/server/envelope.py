@@ -9,9 +9,9 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib.metadata import version
 from typing import Any
 
-from puna import __name__ as puna
 from puna.llm import LLM
 
 
@@ -46,5 +46,7 @@ class Envelope:
 def fingerprint(llm: LLM) -> str:
     """Name what decides an answer beside the request: the model's file and how it is opened."""
     stat = llm.path.stat()
-    told = f"{puna} {llm.path.name} {stat.st_size} {stat.st_mtime_ns} {llm.context_tokens}"
+    told = (
+        f"{version('puna')} {llm.path.name} {stat.st_size} {stat.st_mtime_ns} {llm.context_tokens}"
+    )
     return f"fp_{sha256(told.encode()).hexdigest()[:10]}"

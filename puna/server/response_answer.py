@@ -87,7 +87,7 @@ class Draft:
         yield self._text_event("delta", delta=text)
 
     def _begin_message(self) -> Iterator[Object]:
-        message = {
+        message: Object = {
             "id": new_id("msg"),
             "type": "message",
             "status": "in_progress",

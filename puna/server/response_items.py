@@ -50,7 +50,9 @@ class MessageItem(Body):
         """Return it as it is kept and listed."""
         kind = "output_text" if self.role == "assistant" else "input_text"
         parts = self.content if isinstance(self.content, list) else [self.content]
-        content = [{"type": kind, "text": p if isinstance(p, str) else p.text} for p in parts]
+        content: list[Object] = [
+            {"type": kind, "text": p if isinstance(p, str) else p.text} for p in parts
+        ]
         if self.role == "assistant":
             content = [{**part, "annotations": []} for part in content]
         return {
