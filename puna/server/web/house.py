@@ -16,6 +16,7 @@ from puna.formats.pull import pull
 from puna.formats.store import ModelStore
 from puna.server.desk import Desk
 from puna.server.web.catalogue import Known, Paces
+from puna.server.web.console.offers import Offers
 from puna.server.web.console.pulls import Pulls
 from puna.server.web.pulse import Pulse
 from puna.server.web.turns import Turns
@@ -42,6 +43,7 @@ class House:
     pulse: Pulse
     model_store: ModelStore
     pulls: Pulls
+    offers: Offers
     turns: Turns = field(default_factory=Turns)
     paces: Paces = field(default_factory=Paces)
 
@@ -83,4 +85,5 @@ def house_of(store: Store, model_store: ModelStore, desk: Desk) -> House:
         pulse=Pulse(desk),
         model_store=model_store,
         pulls=Pulls(fetch),
+        offers=Offers(assistant.remote),
     )

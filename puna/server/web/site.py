@@ -25,7 +25,17 @@ from puna.server.web import (
     plan,
     settings,
 )
-from puna.server.web.console import audit, engine, keys, models, plans, tenants, usage, users
+from puna.server.web.console import (
+    audit,
+    engine,
+    keys,
+    models,
+    plans,
+    tenants,
+    tools,
+    usage,
+    users,
+)
 from puna.server.web.guard import Guard
 from puna.server.web.house import House, house_of
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
@@ -109,6 +119,7 @@ def _console() -> list[BaseRoute]:
         ("/console/users", users.users_page),
         ("/console/keys", keys.keys_page),
         ("/console/plans", plans.plans_page),
+        ("/console/tools", tools.tools_page),
         ("/console/audit", audit.audit_page),
         ("/web/console/live", engine.live),
     ]
@@ -123,6 +134,10 @@ def _console() -> list[BaseRoute]:
         ("DELETE", "/web/console/keys/{key}", keys.revoke_key),
         ("POST", "/web/console/plans", plans.create_plan),
         ("PATCH", "/web/console/plans/{plan}", plans.change_plan),
+        ("POST", "/web/console/tools", tools.add_server),
+        ("PATCH", "/web/console/tools/{server}", tools.change_server),
+        ("PUT", "/web/console/tools/{server}/allowed", tools.allow_tools),
+        ("DELETE", "/web/console/tools/{server}", tools.remove_server),
     ]
     return [
         *(Route(path, owner_only(page)) for path, page in pages),

@@ -71,6 +71,16 @@ class RemoteTools:
         self._looks.pop(name, None)
         return await (await self._connection(servers[name])).definitions()
 
+    async def forget(self, name: str) -> None:
+        """End the connection to a server that was removed or switched off."""
+        look = self._looks.pop(name, None)
+        if look is not None:
+            look.task.cancel()
+            await asyncio.wait([look.task])
+        known = self._connections.pop(name, None)
+        if known is not None:
+            await known[1].close()
+
     async def close(self) -> None:
         """End every connection."""
         tasks = [look.task for look in self._looks.values()]

@@ -37,6 +37,11 @@ class Toolbox:
     ) -> None:
         self._own, self._remote, self._log, self._call_s = tuple(own), remote, log, call_s
 
+    @property
+    def own(self) -> tuple[Tool, ...]:
+        """Puna's own tools."""
+        return self._own
+
     async def chosen(self, names: Sequence[str] | None) -> Chosen:
         """Return the tools of a turn: these, or all."""
         remote = await self._remote.tools() if self._remote else []
