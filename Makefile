@@ -13,7 +13,7 @@ SOURCE := puna tests example.py $(wildcard bench/*.py docs/*.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install chat serve check fix test bench golden fuzz soak soak-accounts test-postgres test-arm sanitize docs vendor lock clean
+.PHONY: help install chat serve check fix test bench golden fuzz fuzz-api conformance soak soak-accounts test-postgres test-arm sanitize docs vendor lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,7 @@ fix: .venv/tools ## format, and mend what the linter can mend
 test: check ## everything that must hold; `make test k=scheduler` picks tests by name
 	@$(BIN)/puna pull smollm2 >&2
 	@test -e build/axe-core/axe.min.js || ! command -v npm >/dev/null || .ci/vendor axe >&2
+	@test -e build/openai/index.mjs || ! command -v npm >/dev/null || .ci/vendor openai >&2
 	@$(PY) -m pytest $(if $(k),-k "$(k)")
 
 bench: install ## measure this machine with the default model
@@ -49,6 +50,13 @@ golden: .venv/tools build/golden ## write the committed numbers anew, with trans
 
 fuzz: .venv/tools ## 200,000 spoilt model files through readers and sanitized kernels; `make fuzz inputs=1000`
 	@tests/fuzz/sanitized.sh $(or $(inputs),200000)
+
+fuzz-api: .venv/tools ## requests of every kind to every route: `make fuzz-api cases=5000`
+	@$(PY) -m tests.server.fuzz $(or $(cases),5000)
+
+conformance: .venv/tools build/lm-eval/installed ## EleutherAI's harness measures the default model through the server
+	@$(BIN)/puna pull smollm2 >&2
+	@$(PY) -m tests.conformance.run
 
 test-postgres: .venv/tools ## the tests of accounts on Debian's PostgreSQL, which must be there
 	@REQUIRE_POSTGRES=1 $(PY) -m pytest tests/accounts -k postgresql
@@ -96,6 +104,12 @@ clean: ## drop .venv and everything built; models stay
 build/golden: tests/golden/requirements.txt requirements.lock | .venv/tools
 	@echo "Fetching what wrote the golden numbers" >&2
 	@$(PIP) --target $@ --upgrade -r $< </dev/null >&2
+	@touch $@
+
+build/lm-eval/installed: tests/conformance/requirements.txt
+	@echo "Fetching the harness into a venv of its own" >&2
+	@$(PYTHON) -m venv build/lm-eval </dev/null >&2
+	@build/lm-eval/bin/python -m pip --disable-pip-version-check --no-input install $(QUIET) -r $< </dev/null >&2
 	@touch $@
 
 .venv/tools: pyproject.toml requirements.lock | .venv/installed
