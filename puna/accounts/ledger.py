@@ -77,6 +77,25 @@ class Ledger:
             standing = self._standing(session, caller)
         return Admission(row.id, caller.tenant_id, model, cost_micros, tokens, standing)
 
+    def extend(self, caller: Caller, admission: Admission, tokens: int) -> None:
+        """Reserve more tokens for an answer under way, at the price of its admission.
+
+        LimitError, and nothing is changed, if rates, month or credits do not allow it;
+        ConflictError if the request is settled already.
+        """
+        with self._store.write() as session:
+            row = session.get(
+                ReservationRow, admission.id, with_for_update=True, populate_existing=True
+            )
+            if row is None:
+                raise ConflictError("the request is settled already; nothing can be added to it")
+            rates.take_more(session, row.meter_id, caller.plan, tokens, self._clock())
+            cost_micros = row.price().cost_micros(Usage(0, tokens))
+            if cost_micros and not balance.reserve(session, row.tenant_id, cost_micros):
+                raise _out_of_credits(session, caller, cost_micros)
+            row.reserved_tokens += tokens
+            row.reserved_micros += cost_micros
+
     def renew(self, counted: Mapping[str, Usage]) -> None:
         """Keep requests under way from counting as crashed, by admission id.
 

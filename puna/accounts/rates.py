@@ -8,7 +8,7 @@ full again (the generic cell rate algorithm), so one whole number holds for ever
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -78,7 +78,21 @@ def month_of(moment: datetime) -> int:
     return moment.year * 100 + moment.month
 
 
-def take(session: Session, meter_id: str, plan: Plan, tokens: int, now: datetime) -> None:
+def take_more(session: Session, meter_id: str, plan: Plan, tokens: int, now: datetime) -> None:
+    """Count more tokens of a request that is counted already; LimitError as `take` raises it."""
+    of_tokens = replace(plan, requests_per_minute=None, concurrent_requests=None)
+    take(session, meter_id, of_tokens, tokens, now, requests=0)
+
+
+def take(
+    session: Session,
+    meter_id: str,
+    plan: Plan,
+    tokens: int,
+    now: datetime,
+    *,
+    requests: int = 1,
+) -> None:
     """Count a request of at most so many tokens, by one statement.
 
     LimitError, and nothing is counted, if a limit does not allow it.
@@ -93,7 +107,7 @@ def take(session: Session, meter_id: str, plan: Plan, tokens: int, now: datetime
             month_tokens=_month_tokens(month_of(now)),
             month=_month(month_of(now)),
             reserved_tokens=row.reserved_tokens + tokens,
-            active_requests=row.active_requests + 1,
+            active_requests=row.active_requests + requests,
         )
         .returning(row.id)
     )

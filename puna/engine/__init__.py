@@ -9,11 +9,12 @@ from puna.engine.load import Load
 from puna.engine.logprobs import TokenScore
 from puna.engine.loop import EngineLoop, Ticket
 from puna.engine.model import Model
-from puna.engine.request import Request, SamplingParams, StopCheck, TokenMask
+from puna.engine.request import Allowance, Request, SamplingParams, StopCheck, TokenMask
 from puna.engine.sequence import Emission, SequenceStats
 from puna.engine.settings import EngineSettings
 
 __all__ = [
+    "Allowance",
     "Emission",
     "Engine",
     "EngineLoop",

@@ -59,6 +59,14 @@ class StopCheck(Protocol):
         ...
 
 
+class Allowance(Protocol):
+    """How much each choice may say, where that may grow while the answer does."""
+
+    def left(self, said: int) -> int:
+        """Return how many more tokens a choice may have that has so many."""
+        ...
+
+
 @dataclass(frozen=True)
 class SamplingParams:
     """How the next token is chosen from the logits, in this order.
@@ -141,6 +149,7 @@ class Request:
     tenant: str = ""
     priority: int = 0
     pooling: Pooling | None = None  # an embedding of the prompt is wanted, and no answer
+    allowance: Allowance | None = None
 
     @property
     def wanted_tokens(self) -> int:

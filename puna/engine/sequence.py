@@ -116,7 +116,8 @@ class Sequence:
     @property
     def left_tokens(self) -> int:
         """Tokens that the answer may still have."""
-        return self._most_tokens - self.completion_tokens
+        left, allowance = self._most_tokens - self.completion_tokens, self.request.allowance
+        return left if allowance is None else min(left, allowance.left(self.completion_tokens))
 
     @property
     def pending(self) -> int:

@@ -17,11 +17,12 @@ from weakref import WeakValueDictionary
 
 from puna.accounts import Admission, Caller, Ledger, Outcome
 from puna.chat import Usage
-from puna.errors import PunaError, ShutdownError, StoreError
+from puna.errors import ConflictError, LimitError, PunaError, ShutdownError, StoreError
 from puna.llm import LLM
 from puna.llm.asynchronous import Talk, worked
 from puna.llm.models import Models
 from puna.llm.prepared import Prepared
+from puna.server.allowance import Allowance
 from puna.server.gate import Gate
 from puna.server.job import Job
 from puna.server.settings import ServerSettings
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 Preparing = Callable[[LLM], Sequence[Prepared]]
 SETTLING_TRIES = 5
+OVER = "the server is shutting down; the answer ends here"
 
 
 class Desk:
@@ -43,6 +45,7 @@ class Desk:
         self.known: WeakValueDictionary[str, LLM] = WeakValueDictionary()  # that have answered
         self._loop = asyncio.get_running_loop()
         self._hurry = asyncio.Event()
+        self._over = False  # what is still under way is being ended
         self._jobs: set[Job] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -62,7 +65,10 @@ class Desk:
             prepared = [in_turn(one, caller) for one in await worked(partial(preparing, llm))]
             for one in prepared:
                 llm.check(one)
-            admission = await self._admit(caller, model, estimate(prepared, llm.context_tokens))
+            room, step = llm.context_tokens, self.settings.unstated_tokens
+            prepared = [allowed(one, room, step) for one in prepared]
+            admission = await self._admit(caller, model, estimate(prepared, room))
+            self._watch(prepared, caller, admission)
             return await self._job(llm, prepared, admission, place)
         except BaseException:
             self.do(place.aclose())
@@ -111,8 +117,9 @@ class Desk:
         self._loop.call_soon_threadsafe(self._hurry.set)
 
     def _interrupt(self) -> None:
+        self._over = True
         for job in list(self._jobs):
-            job.interrupt(ShutdownError("the server is shutting down; the answer ends here"))
+            job.interrupt(ShutdownError(OVER))
 
     async def _admit(self, caller: Caller, model: str, usage: Usage) -> Admission:
         """Reserve; where the client goes meanwhile, the reservation is given back."""
@@ -127,6 +134,28 @@ class Desk:
         with suppress(PunaError):
             await self.settle(await admitting, Usage(), "disconnect")
 
+    def _watch(self, prepared: Sequence[Prepared], caller: Caller, admission: Admission) -> None:
+        """Reserve more for answers of unstated length before they have used up what they have."""
+        for one in prepared:
+            if isinstance(allowance := one.request.allowance, Allowance):
+                allowance.ask_by(partial(self._begin_extending, allowance, caller, admission))
+
+    def _begin_extending(self, allowance: Allowance, caller: Caller, admission: Admission) -> None:
+        self.do(self._extend(allowance, caller, admission))
+
+    async def _extend(self, allowance: Allowance, caller: Caller, admission: Admission) -> None:
+        """Where nothing more is to be had, the answer ends at what it has, as too long."""
+        tokens = allowance.next_tokens * allowance.choices
+        try:
+            await asyncio.to_thread(self.ledger.extend, caller, admission, tokens)
+        except (LimitError, ConflictError):  # used up, or the request has just ended
+            allowance.shrink()
+        except StoreError as error:
+            log.warning("nothing more could be reserved for an answer: %s", error)
+            allowance.shrink()
+        else:
+            allowance.grow()
+
     async def _job(
         self, llm: LLM, prepared: Sequence[Prepared], admission: Admission, place: AsyncExitStack
     ) -> Job:
@@ -138,6 +167,8 @@ class Desk:
             self.do(job.close("error"))
             raise
         self._jobs.add(job)
+        if self._over:  # it was still being admitted when the others were ended
+            job.interrupt(ShutdownError(OVER))
         return job
 
     def forget(self, job: Job) -> None:
@@ -160,9 +191,27 @@ def in_turn(prepared: Prepared, caller: Caller) -> Prepared:
     return replace(prepared, request=request)
 
 
+def allowed(prepared: Prepared, context_tokens: int, step: int) -> Prepared:
+    """Where the client states no length, allow the answer so many tokens at first."""
+    request, choices = prepared.request, prepared.request.params.n
+    if request.params.max_tokens is not None or request.pooling is not None:
+        return prepared
+    most = prepared.most_tokens(context_tokens) // choices
+    return replace(prepared, request=replace(request, allowance=Allowance(step, most, choices)))
+
+
 def estimate(prepared: Sequence[Prepared], context_tokens: int) -> Usage:
-    """Return what requests may take at most."""
+    """Return what requests may take at most, as far as they may go at first."""
     return Usage(
         sum(one.prompt_tokens for one in prepared),
-        sum(one.most_tokens(context_tokens) for one in prepared),
+        sum(_answer_tokens(one, context_tokens) for one in prepared),
     )
+
+
+def _answer_tokens(prepared: Prepared, context_tokens: int) -> int:
+    if prepared.request.pooling is not None:
+        return 0
+    allowance = prepared.request.allowance
+    if isinstance(allowance, Allowance):
+        return allowance.tokens * allowance.choices
+    return prepared.most_tokens(context_tokens)

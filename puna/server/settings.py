@@ -19,6 +19,7 @@ class ServerSettings:
     hosts: Collection[str] = LOCAL_HOSTS  # names that the server answers to; "*" for any
     running: int = 64  # requests that the engine may work on at once
     queue: int = 64  # requests that may wait beside them
+    unstated_tokens: int = 512  # reserved at a time for an answer whose client states no length
     body_bytes: int = 4 * 2**20
     header_bytes: int = 16 * 2**10
     headers: int = 100

@@ -1,0 +1,53 @@
+"""How much an answer may say: so much at first, then more for as long as there is some left.
+
+In: what each choice has said, from the engine's thread.  Out: what it may still say.
+Knows no plan: it asks in the event loop before the last is used up, and is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+LEAST_TOKENS = 16  # where not even so many are granted, there are none
+
+
+class Allowance:
+    """The tokens that each of a request's choices may have by now; never more than `most`."""
+
+    def __init__(self, step: int, most: int, choices: int) -> None:
+        self.tokens = min(step, most)
+        self.choices = choices
+        self._step, self._most = step, most
+        self._loop = asyncio.get_running_loop()
+        self._ask: Callable[[], object] | None = None
+        self._asked = False
+
+    def ask_by(self, ask: Callable[[], object]) -> None:
+        """Have `ask` called, in the event loop, whenever the choices come near their end."""
+        self._ask = ask
+
+    @property
+    def next_tokens(self) -> int:
+        """What to grant to each choice next."""
+        return min(self._step, self._most - self.tokens)
+
+    def left(self, said: int) -> int:
+        """Return how many more tokens a choice may have; called by the engine's thread."""
+        near = said >= self.tokens - self._step // 2 and self.tokens < self._most
+        if near and not self._asked and self._ask is not None:
+            self._asked = True
+            with suppress(RuntimeError):  # the event loop is closed
+                self._loop.call_soon_threadsafe(self._ask)
+        return self.tokens - said
+
+    def grow(self) -> None:
+        """What was asked for is granted."""
+        self.tokens += self.next_tokens
+        self._asked = False
+
+    def shrink(self) -> None:
+        """It is not granted: ask for half of it, later, down to a few."""
+        self._step //= 2
+        self._asked = self._step < LEAST_TOKENS
