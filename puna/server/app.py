@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -52,8 +52,24 @@ ROUTERS: Sequence[APIRouter] = (
 DESCRIPTION = "Llama behind OpenAI's API. Every route but /health needs an API key."
 
 
+class Site(Protocol):
+    """What answers whatever is no route of the API, and lives as long as the server."""
+
+    async def open(self, desk: Desk) -> None:
+        """Get ready, before the first request."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        ...
+
+    async def close(self) -> None:
+        """End what it holds open; the last answer has ended."""
+        ...
+
+
 def create_app(
-    services: Services, settings: ServerSettings | None = None, site: ASGIApp | None = None
+    services: Services, settings: ServerSettings | None = None, site: Site | None = None
 ) -> FastAPI:
     """Return the application; `site` answers whatever is no route of the API."""
     settings = settings or ServerSettings()
@@ -67,7 +83,7 @@ def create_app(
         lifespan=_life,
         middleware=[Middleware(Guard, settings=settings, left=partial(_left, services.ledger))],
     )
-    app.state.services, app.state.settings = services, settings
+    app.state.services, app.state.settings, app.state.site = services, settings, site
     for router in ROUTERS:
         app.include_router(router)
     for error in (PunaError, RequestValidationError, HTTPException, Exception):
@@ -88,11 +104,16 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     desk.tally.watch(metrics.EngineGauges(desk))
     keeping = asyncio.create_task(desk.keep_books())
     warming = asyncio.create_task(app.state.pulse.ailment())
+    site: Site | None = app.state.site
+    if site is not None:
+        await site.open(desk)
     try:
         yield
     finally:
         warming.cancel()
         await desk.drain()
+        if site is not None:
+            await site.close()
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping

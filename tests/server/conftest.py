@@ -19,4 +19,12 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("server"), tiny_path) as running:
+        running.wait_ready()
         yield running
+
+
+@pytest.fixture(scope="session")
+def slow_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose longest answer takes seconds: none ends before its client hangs up."""
+    slow = TinyLlama(seed=1, hidden=256, intermediate=1024, layers=16, head_dim=64)
+    return slow.write_gguf(tmp_path_factory.mktemp("slow") / "slow.gguf")

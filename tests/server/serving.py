@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
@@ -21,6 +22,7 @@ from puna.llm.models import Models, ModelSettings
 from puna.server import ServerSettings, Services, create_app
 from puna.server.desk import Desk
 from puna.server.listening import Server
+from puna.server.web.site import LateSite
 
 MODEL = "tiny"
 
@@ -62,6 +64,11 @@ class Served:
         with self.services.store.read() as session:
             return list(session.scalars(query))
 
+    def wait_ready(self) -> None:
+        """Wait until the model is loaded and answers."""
+        while httpx2.get(f"{self.url}/health", timeout=30).status_code != 200:
+            time.sleep(0.01)
+
     def wait_idle(self, patience_s: float = 5.0) -> float:
         """Wait until nothing is held any more; returns the seconds that took."""
         began = time.monotonic()
@@ -89,7 +96,8 @@ def served(
     opening = ModelSettings(context_tokens=context_tokens, threads=1, engine=engine)
     models = Models(ModelStore(folder), opening, {MODEL: model})
     settings = settings or ServerSettings(default_model=MODEL)
-    app = create_app(Services.of(store, models), settings)
+    site = LateSite(store, ModelStore(folder))
+    app = create_app(Services.of(store, models), settings, site)
     server = Server(app, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, name="server under test")
     thread.start()

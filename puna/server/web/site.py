@@ -5,6 +5,7 @@ A house in, an ASGI application out.  The table below is the contents.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from puna.accounts import Store
 from puna.formats.store import ModelStore
+from puna.server.desk import Desk
 from puna.server.web import (
     answers,
     assets,
@@ -154,15 +156,23 @@ def _route(method: str, path: str, endpoint: Endpoint) -> Route:
 
 
 class LateSite:
-    """The site of a server whose desk opens with its event loop: furnished at the first request."""
+    """The site of a server whose desk opens with its event loop: furnished once that runs."""
 
     def __init__(self, store: Store, model_store: ModelStore) -> None:
         self._store, self._model_store = store, model_store
-        self._site: Site | None = None
+        self._house: House | None = None
+
+    async def open(self, desk: Desk) -> None:
+        """Furnish the house, and put right what an earlier server left unfinished."""
+        house = self._house = house_of(self._store, self._model_store, desk)
+        self._site = Site(house)
+        await asyncio.to_thread(house.assistant.mend)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of the application that this is mounted in."""
-        if self._site is None:
-            desk = scope["app"].state.desk
-            self._site = Site(house_of(self._store, self._model_store, desk))
         await self._site(scope, receive, send)
+
+    async def close(self) -> None:
+        """End the assistant's connections."""
+        if self._house is not None:
+            await self._house.assistant.close()

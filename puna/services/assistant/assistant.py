@@ -57,6 +57,12 @@ class Assistant:
         ]
         self.toolbox = Toolbox(own, self.remote, self.calls)
 
+    def mend(self) -> None:
+        """Put right what a crash or a restored copy left; call it once, at the start."""
+        self.messages.mend()
+        self.finding.mend()
+        self.files.mend()
+
     async def close(self) -> None:
         """End the tool servers' connections; the store stays open."""
         await self.remote.close()

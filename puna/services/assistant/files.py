@@ -236,6 +236,15 @@ class Files:
             session.flush()
             forget_gone(session, "assistant_passage_words", "assistant_passages")
 
+    def mend(self) -> int:
+        """Index the passages that are not: a restored copy brings none.  Return how many."""
+        with self._store.write() as session:
+            numbers = WORDS.missing(session, PassageRow.__tablename__)
+            for number in numbers:
+                row = session.get_one(PassageRow, number)
+                WORDS.put(session, number, f"{row.heading} {row.text}")
+            return len(numbers)
+
     def kept(self, owner: Owner) -> Kept:
         """Return what the person keeps."""
         query = own(

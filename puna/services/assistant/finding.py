@@ -36,6 +36,14 @@ class Finding:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def mend(self) -> int:
+        """Index the messages that are not: a restored copy brings none.  Return how many."""
+        with self._store.write() as session:
+            numbers = WORDS.missing(session, MessageRow.__tablename__)
+            for number in numbers:
+                WORDS.put(session, number, session.get_one(MessageRow, number).text)
+            return len(numbers)
+
     def find(self, owner: Owner, query: str, *, limit: int = 30) -> list[Hit]:
         """Return conversations that hold every word; the last word may be unfinished."""
         wanted = terms(query)

@@ -36,6 +36,14 @@ class WordIndex:
         session.execute(text(remove), {"number": number})
         session.execute(text(add), {"number": number, "words": written})
 
+    def missing(self, session: Session, rows: str) -> list[int]:
+        """Return the numbers of the rows that are not indexed: a restored copy has no index."""
+        number = "rowid" if _is_sqlite(session) else "number"
+        absent = (
+            f"SELECT number FROM {rows} WHERE number NOT IN (SELECT {number} FROM {self._table})"
+        )
+        return list(session.scalars(text(absent)))
+
     def all_of(self, session: Session, wanted: Sequence[Term]) -> Subquery:
         """Rows (number, rank) that hold every term."""
         return self._matching(session, wanted, every=True)

@@ -1,0 +1,60 @@
+"""However an answer ends, its tenant is charged what the engine made: not a token more or less."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from puna.chat import Message
+from puna.llm import LLM
+from puna.llm.prepared import Prepared
+from tests.server.serving import MODEL, Served, served
+
+CUTS = 40
+
+
+class Witness:
+    """Stands beside the engine and notes how much each answer has by now."""
+
+    def __init__(self) -> None:
+        self.said = 0
+
+    def left(self, said: int) -> int:
+        self.said = max(self.said, said)
+        return 1000 - said
+
+
+def test_an_answer_cut_anywhere_is_charged_as_the_engine_counted(
+    tmp_path: Path, tiny_path: Path
+) -> None:
+    random = Random(20261124)
+    with served(tmp_path, tiny_path) as server:
+        loop = server.desk._loop
+        for _ in range(CUTS):
+            witness = Witness()
+            cut = cut_after(server, witness, random.randrange(1, 200), random.choice((0, 0.003)))
+            asyncio.run_coroutine_threadsafe(cut, loop).result(20)
+            entry = server.charged()[-1]
+            assert entry.completion_tokens == witness.said > 0
+            assert entry.outcome == "disconnect"
+        assert len(server.charged()) == CUTS
+        assert server.reserved() == 0
+
+
+async def cut_after(server: Served, witness: Witness, deltas: int, pause_s: float) -> None:
+    caller = server.services.keys.verify(server.other_key)
+    job = await server.desk.begin(caller, MODEL, partial(prepare, witness))
+    async for _, batch in job.batches():
+        deltas -= len(batch)
+        if deltas <= 0:
+            await asyncio.sleep(pause_s)
+            break
+    await job.close("disconnect")
+
+
+def prepare(witness: Witness, llm: LLM) -> list[Prepared]:
+    prepared = llm.prepare([Message("user", "go on")], max_tokens=1000, ignore_eos=True)
+    return [replace(prepared, request=replace(prepared.request, allowance=witness))]
