@@ -24,7 +24,7 @@ LARGE_BYTES = 2e9
 
 
 class Side:
-    """One model; an engine for each manner of working."""
+    """One model; a new engine for each measurement."""
 
     def __init__(self, path: Path, threads: int, isa: str) -> None:
         with open_checkpoint(path) as checkpoint:
@@ -37,24 +37,24 @@ class Side:
                 isa=isa or None,
                 packed=PackedCache.of_user(),
             )
-        self.settings = EngineSettings()
-        self.engine = Engine(self.llama, self.settings)
+        self.engine = Engine(self.llama, EngineSettings())
 
     def measure(self, work: Work, seed: int) -> float:
         """Do the work; return the seconds of its timed part."""
-        self.guess(work.lookup)
+        self.start_empty(guess=work.lookup)
         prompts = work.prompts(self.llama.config.vocab_size, seed)
         if work.shared or not work.new:
             return self.run(prompts, max(1, work.new))
         self.run(prompts, 1)
         return self.run(prompts, work.new + 1, after_first=True)
 
-    def guess(self, wanted: bool) -> None:
-        """Guess tokens from the prompt in this work, or in none: random ones say nothing of it."""
-        lookup = EngineSettings().lookup_sequences if wanted else 0
-        if lookup != self.settings.lookup_sequences:
-            self.settings = EngineSettings(lookup_sequences=lookup)
-            self.engine = Engine(self.llama, self.settings)
+    def start_empty(self, *, guess: bool) -> None:
+        """Forget every prompt, for other work may begin alike; guess tokens from it, or do not.
+
+        Random prompts say nothing of guessing.
+        """
+        lookup = EngineSettings().lookup_sequences if guess else 0
+        self.engine = Engine(self.llama, EngineSettings(lookup_sequences=lookup))
 
     def run(self, prompts: Prompts, new: int, *, after_first: bool = False) -> float:
         """Answer all prompts at once; time everything, or what follows the first tokens.
