@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from fastapi.routing import APIRoute
 
-from puna.accounts import utc_now
+from puna.accounts import Plan, Plans, Tenants, utc_now
 from puna.server.app import ROUTERS
 from tests.server.serving import MODEL, Served
 
@@ -124,3 +124,46 @@ def test_a_foreign_host_name_and_a_huge_body_are_refused(server: Served) -> None
     assert httpx2.post(chat_url, content=huge, headers=server.headers()).status_code == 413
     pieces = (b"x" * 65536 for _ in range(80))
     assert httpx2.post(chat_url, content=pieces, headers=server.headers()).status_code == 413
+
+
+def test_a_revoked_key_is_refused_at_once_and_finishes_what_it_has_begun(server: Served) -> None:
+    made = server.services.keys.create("to be revoked")
+    headers, url = server.headers(made.secret), f"{server.url}/v1/chat/completions"
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "go on"}]}
+    long = {**body, "max_tokens": 1000, "ignore_eos": True, "stream": True}
+    with httpx2.Client(timeout=30) as client, client.stream("POST", url, json=long) as refused:
+        assert refused.status_code == 401
+    with (
+        httpx2.Client(timeout=30, headers=headers) as client,
+        client.stream("POST", url, json=long) as running,
+    ):
+        lines = running.iter_lines()
+        next(lines)
+        server.services.keys.revoke(made.key.id)
+        assert httpx2.post(url, json=body, headers=headers).status_code == 401
+        assert [line for line in lines if line][-1] == "data: [DONE]"
+    assert server.charged()[-1].completion_tokens == 1000
+
+
+def test_a_model_outside_the_plan_is_refused_and_not_shown(server: Served) -> None:
+    store = server.services.store
+    Plans(store).create(Plan("narrow", models=("another",)))
+    tenant = Tenants(store).create("narrow", "narrow")
+    headers = server.headers(server.services.keys.create("narrow", tenant.id).secret)
+    dialog: dict[str, object] = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+    asked: list[tuple[str, dict[str, object]]] = [
+        ("/v1/chat/completions", dialog),
+        ("/v1/chat/completions", {**dialog, "stream": True}),
+        ("/v1/chat/completions/input_tokens", dialog),
+        ("/v1/completions", {"model": MODEL, "prompt": "hi"}),
+        ("/v1/responses", {"model": MODEL, "input": "hi"}),
+        ("/v1/embeddings", {"model": MODEL, "input": "hi"}),
+    ]
+    already = len(server.charged())
+    for path, body in asked:
+        answer = httpx2.post(f"{server.url}{path}", json=body, headers=headers)
+        assert answer.status_code == 403, path
+        assert answer.json()["error"]["code"] == "forbidden"
+    assert httpx2.get(f"{server.url}/v1/models", headers=headers).json()["data"] == []
+    assert httpx2.get(f"{server.url}/v1/models/{MODEL}", headers=headers).status_code == 404
+    assert (server.reserved(), len(server.charged())) == (0, already)
