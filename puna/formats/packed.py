@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +33,11 @@ PAGE: Final = 4096
 HEAD: Final = struct.Struct("<8sIQI32s")  # magic, version, table's offset and bytes, its SHA-256
 MOST_TABLE_BYTES: Final = 16 << 20
 SAMPLED_PAGES: Final = 512
+CHUNK_BYTES: Final = 4 << 20  # between two looks at whether to go on
 POPULATE_READ: Final = 22  # Linux's MADV_POPULATE_READ, which Python's mmap does not name
+
+Between = Callable[[], None]
+"""Called between chunks; may wait, and raise to end the work."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ class Source:
     sample: str  # of some of its pages; see `sampled`
 
     @classmethod
-    def of(cls, file: MappedFile) -> Source:
-        """Read all of a file.  Raises OSError."""
-        return cls(file.path.name, file.size, file.mtime_ns, file.sha256(), _sample_of(file))
+    def of(cls, file: MappedFile, between: Between) -> Source:
+        """Read all of a file.  Raises OSError, and what `between` raises."""
+        digest = _digest_of(file, between)
+        return cls(file.path.name, file.size, file.mtime_ns, digest, _sample_of(file))
 
     def is_like(self, file: MappedFile) -> bool:
         """Whether a file has the size and time of this one, and the same in the pages looked at."""
@@ -131,8 +136,9 @@ class PackedFile:
 class PackedWriter:
     """Writes matrices into an empty file, which is of this kind once `finish` is done."""
 
-    def __init__(self, file: IO[bytes], layout: str) -> None:
+    def __init__(self, file: IO[bytes], layout: str, between: Between) -> None:
         self._file = file
+        self._between = between
         self._layout = layout
         self._matrices: dict[str, Place] = {}
         self._end = PAGE
@@ -140,10 +146,12 @@ class PackedWriter:
     def add(
         self, name: str, type_name: str, shape: tuple[int, int], data: NDArray[np.uint8]
     ) -> None:
-        """Append a matrix.  Raises OSError."""
+        """Append a matrix.  Raises OSError, and what `between` raises."""
         assert name not in self._matrices
         self._file.seek(self._end)
-        self._file.write(data.data)
+        for start in range(0, data.nbytes, CHUNK_BYTES):
+            self._file.write(data[start : start + CHUNK_BYTES].data)
+            self._between()
         self._matrices[name] = Place(type_name, shape, self._end, data.nbytes)
         self._end += -(-data.nbytes // PAGE) * PAGE
 
@@ -175,6 +183,16 @@ def sampled(file: IO[bytes], start: int, stop: int) -> str:
     for page in chosen.tolist():
         begin = start + page * PAGE
         digest.update(os.pread(file.fileno(), min(PAGE, stop - begin), begin))
+    return digest.hexdigest()
+
+
+def _digest_of(file: MappedFile, between: Between) -> str:
+    """Hash all of a file, read beside the map."""
+    digest = hashlib.sha256()
+    with file.path.open("rb", buffering=0) as opened:
+        while chunk := opened.read(CHUNK_BYTES):
+            digest.update(chunk)
+            between()
     return digest.hexdigest()
 
 

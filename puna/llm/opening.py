@@ -34,9 +34,12 @@ class Opened:
     model: Llama
     tokenizer: Tokenizer
     template: Template
+    packed: PackedCache | None  # may still be writing
 
     def close(self) -> None:
         """Give back weights, cache and maps."""
+        if self.packed is not None:
+            self.packed.close()  # reads the model's memory
         self.model.close()
         self.checkpoint.close()
 
@@ -60,6 +63,7 @@ def open_model(
     Raises ModelNotFoundError, a ModelFileError, or SettingError for a context
     or a cache that the model cannot have.
     """
+    packed = PackedCache.of_user() if packed_cache else None
     checkpoint = open_checkpoint(ModelStore(_home(home)).find(model))
     try:
         config = LlamaConfig.from_checkpoint(checkpoint)
@@ -76,12 +80,12 @@ def open_model(
             isa=isa,
             progress=progress,
             reference=reference,
-            packed=PackedCache.of_user() if packed_cache else None,
+            packed=packed,
         )
     except BaseException:
         checkpoint.close()
         raise
-    return Opened(checkpoint, llama, tokenizer, template)
+    return Opened(checkpoint, llama, tokenizer, template, packed)
 
 
 def _home(home: str | Path | None) -> Path:

@@ -1,35 +1,42 @@
-"""The writing of packed weights while a model is loaded for the first time.
+"""The writing of packed weights behind a model that was loaded for the first time.
 
-In: matrices as they are packed.  Out: a file of them under its own name once it is
-whole and on the disk.  Never stands in the loading's way: what goes wrong costs one
+In: matrices where they lie packed.  Out: a file of them under its own name once it is
+whole and on the disk.  Never stands in an answer's way: what goes wrong costs one
 line of warning.
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread, get_native_id
+from time import monotonic
 from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from puna.errors import ModelFileError
 from puna.formats.checkpoint import Checkpoint, Tensor
+from puna.formats.mapping import MappedFile
 from puna.formats.packed import PackedWriter, Source
 from puna.kernels import Matrix
 from puna.model.weights import Packer, RowOrder, TakeMatrix, packing
 
 PARTIAL = ".partial"
+REST = 2.0  # a wait, in times of the work before it
 ROOM = 1.1  # a packed file is a little larger than its source
 
 log = logging.getLogger("puna")
 
 
 class Keeping:
-    """One file in the making; a context manager, and without an error inside it the file stays.
+    """One file in the making: collects matrices, then writes them in a thread of its own.
 
     `places` are paths by preference.  A process that is killed leaves a partial file, which the
     next one takes over; while one process writes, others do without.
@@ -37,42 +44,73 @@ class Keeping:
 
     def __init__(self, places: list[Path], checkpoint: Checkpoint, layout: str) -> None:
         self._places = places
-        self._checkpoint = checkpoint
+        self._sources = checkpoint.weight_files
+        self._source_bytes = checkpoint.file_bytes
         self._layout = layout
-        self._writer: PackedWriter | None = None
-        self._finished = False
-        self._stack = ExitStack()
+        self._matrices: list[tuple[Tensor, NDArray[np.uint8]]] = []
+        self._ended = Event()
+        self._rested_at = 0.0
+        self._thread = Thread(target=self._write, name="puna-keeping", daemon=True)
 
     def taking(self, kernels: Packer) -> TakeMatrix:
-        """Take matrices by packing them, and keep each."""
+        """Take matrices by packing them, and remember where each lies."""
         pack = packing(kernels)
 
         def take(tensor: Tensor, row_order: RowOrder | None) -> Matrix:
             matrix = pack(tensor, row_order)
-            if self._writer is not None:
-                rows, columns = tensor.shape
-                packed = kernels.packed(matrix)
-                with self._warned():
-                    self._writer.add(tensor.name, tensor.type.name, (rows, columns), packed)
+            self._matrices.append((tensor, kernels.packed(matrix)))
             return matrix
 
         return take
 
-    def __enter__(self) -> Keeping:
-        with self._warned():
-            self._path, file = self._open()
-            self._stack.enter_context(file)
-            self._stack.callback(self._drop_partial)
-            _check_room(file, self._checkpoint.file_bytes)
-            self._sources = self._read_sources()
-            self._writer = PackedWriter(file, self._layout)
-        return self
+    def start(self) -> None:
+        """Begin to write; a process that ends earlier leaves nothing half-made."""
+        atexit.register(self.close)
+        self._thread.start()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._stack:
-            if self._writer is not None and kind is None:
-                with self._warned():
-                    self._finish(self._writer)
+    def settle(self) -> None:
+        """Wait until the file is whole, or cannot be."""
+        self._thread.join()
+
+    def close(self) -> None:
+        """End the writing.  The matrices' memory is not looked at again."""
+        self._ended.set()
+        self._thread.join()
+        atexit.unregister(self.close)
+
+    def _write(self) -> None:
+        _step_back()
+        self._rested_at = monotonic()
+        with self._warned(), self._opened() as (path, file):
+            _check_room(file, self._source_bytes)
+            writer = PackedWriter(file, self._layout, self._rest)
+            for tensor, packed in self._matrices:
+                rows, columns = tensor.shape
+                writer.add(tensor.name, tensor.type.name, (rows, columns), packed)
+                os.fdatasync(file.fileno())  # or the end would stand still for all of it
+            writer.finish(tuple(Source.of(source, self._rest) for source in self._sources))
+            self._rest()
+            _check_unchanged(self._sources)
+            os.replace(partial(path), path)
+            self._remove_others(path)
+        self._matrices.clear()
+
+    def _rest(self) -> None:
+        """Leave the memory to the answers for longer than this took of it."""
+        if self._ended.wait(REST * (monotonic() - self._rested_at)):
+            raise _EndedError
+        self._rested_at = monotonic()
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Path, IO[bytes]]]:
+        """Open an empty file, which goes unless it gets its own name."""
+        path, file = self._open()
+        with file:
+            try:
+                yield path, file
+            except BaseException:
+                _remove(partial(path))  # still locked, so still ours
+                raise
 
     def _open(self) -> tuple[Path, IO[bytes]]:
         """Open an empty file beside the model, or if that cannot be, in the spare folder."""
@@ -83,39 +121,21 @@ class Keeping:
             spare.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             return spare, _locked(partial(spare))
 
-    def _read_sources(self) -> list[Future[Source]]:
-        """Hash the sources meanwhile, without the interpreter lock."""
-        pool = ThreadPoolExecutor(1, "puna-hash")
-        self._stack.callback(pool.shutdown, cancel_futures=True)
-        return [pool.submit(Source.of, file) for file in self._checkpoint.weight_files]
-
-    def _finish(self, writer: PackedWriter) -> None:
-        writer.finish(tuple(source.result() for source in self._sources))
-        self._checkpoint.check_unchanged()
-        os.replace(partial(self._path), self._path)
-        self._finished = True
-        self._remove_others()
-
-    def _drop_partial(self) -> None:
-        if not self._finished:  # else the name may be another process's by now
-            _remove(partial(self._path))
-
-    def _remove_others(self) -> None:
+    def _remove_others(self, path: Path) -> None:
         """Files of this model in layouts that are no longer used."""
-        stem = self._path.name.removesuffix(self._layout)
-        for other in self._path.parent.glob(f"{stem}*"):
-            if other != self._path and other.suffix != PARTIAL:
+        stem = path.name.removesuffix(self._layout)
+        for other in path.parent.glob(f"{stem}*"):
+            if other != path and other.suffix != PARTIAL:
                 _remove(other)
 
     @contextmanager
     def _warned(self) -> Iterator[None]:
-        """Say once what went wrong, and write no more."""
+        """Say what went wrong."""
         try:
             yield
-        except _BeingWrittenError:
-            self._writer = None  # another process does it: nothing to say
+        except (_BeingWrittenError, _EndedError):
+            pass  # another process does it, or nobody wants it: nothing to say
         except (OSError, ModelFileError) as error:
-            self._writer = None
             log.warning(
                 "puna: the packed weights are not kept (%s), so the next start packs them again; "
                 "PUNA_PACKED_CACHE=off does without",
@@ -124,6 +144,10 @@ class Keeping:
 
 
 class _BeingWrittenError(Exception):
+    pass
+
+
+class _EndedError(Exception):
     pass
 
 
@@ -148,6 +172,20 @@ def _locked(path: Path) -> IO[bytes]:
         raise _BeingWrittenError
     file.truncate(0)
     return file
+
+
+def _step_back() -> None:
+    """Give this thread the lowest priority."""
+    with suppress(OSError, AttributeError):  # elsewhere than on Linux threads have none
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
+
+
+def _check_unchanged(sources: Iterable[MappedFile]) -> None:
+    """Raise where a source is no longer what was packed.  Needs no map: it may be closed."""
+    for file in sources:
+        now = file.path.stat()
+        if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
+            raise ModelFileError(f"{file.path}: changed while in use")
 
 
 def _check_room(file: IO[bytes], source_bytes: int) -> None:

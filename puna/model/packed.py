@@ -37,6 +37,7 @@ class PackedCache:
 
     spare_folder: Path  # for models whose own folder is not writable
     worthwhile_bytes: int = WORTHWHILE_BYTES
+    _keepings: list[Keeping] = field(default_factory=list, compare=False)
 
     @classmethod
     def of_user(cls) -> PackedCache:
@@ -62,7 +63,10 @@ class PackedCache:
     def matrices(
         self, checkpoint: Checkpoint, names: Collection[str], kernels: Packer
     ) -> Iterator[TakeMatrix]:
-        """Offer what takes each of the matrices `names`; leaving without an error keeps them."""
+        """Offer what takes each of the matrices `names`; leaving without an error keeps them.
+
+        Writing goes on in the background until `settle` or `close`.
+        """
         if checkpoint.file_bytes < self.worthwhile_bytes:
             yield packing(kernels)
             return
@@ -71,8 +75,20 @@ class PackedCache:
         if found is not None:
             yield lambda tensor, _: found[tensor.name]
             return
-        with Keeping(self._places(checkpoint.path, layout), checkpoint, layout) as keeping:
-            yield keeping.taking(kernels)
+        keeping = Keeping(self._places(checkpoint.path, layout), checkpoint, layout)
+        yield keeping.taking(kernels)
+        self._keepings.append(keeping)
+        keeping.start()
+
+    def settle(self) -> None:
+        """Wait until what is being written is whole."""
+        for keeping in self._keepings:
+            keeping.settle()
+
+    def close(self) -> None:
+        """End what is being written; a file that is not whole goes.  Before the kernels close."""
+        while self._keepings:
+            self._keepings.pop().close()
 
     def _adopt(
         self, checkpoint: Checkpoint, names: Collection[str], kernels: Packer, layout: str

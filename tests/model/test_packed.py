@@ -44,7 +44,10 @@ def logits(model: Path, cache: PackedCache | PackedCheck | None) -> NDArray[np.f
     with open_checkpoint(model) as checkpoint:
         llama = Llama.from_checkpoint(checkpoint, kv_blocks=4, threads=1, packed=cache)
     try:
-        return read(llama, TOKENS)
+        computed = read(llama, TOKENS)
+        if isinstance(cache, PackedCache):
+            cache.settle()
+        return computed
     finally:
         llama.close()
 
@@ -82,6 +85,7 @@ def packs(model: Path, cache: PackedCache) -> int:
         names = matrix_names(checkpoint, config)
         with cache.matrices(checkpoint, names, tape) as take:
             load_weights(checkpoint, config, tape, context_tokens=64, take=take)
+        cache.settle()
     return tape.packs
 
 
@@ -229,18 +233,22 @@ from pathlib import Path
 from puna.formats import open_checkpoint
 from puna.model.llama import Llama
 from puna.model.packed import PackedCache
-model, spare, limit = sys.argv[1:]
+model, spare, limit, *leave = sys.argv[1:]
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 with open_checkpoint(model) as checkpoint:
     print("loading", flush=True)
     cache = PackedCache(Path(spare), worthwhile_bytes=0)
-    Llama.from_checkpoint(checkpoint, kv_blocks=4, threads=1, packed=cache)
+    llama = Llama.from_checkpoint(checkpoint, kv_blocks=4, threads=1, packed=cache)
+    print("loaded", flush=True)
+    if leave:
+        sys.exit()
+    cache.settle()
 """
 
 
-def loading(model: Path, cache: PackedCache, limit: int = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", LOAD, str(model), str(cache.spare_folder), str(limit)]
+def loading(model: Path, cache: PackedCache, limit: int = 0, *leave: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", LOAD, str(model), str(cache.spare_folder), str(limit), *leave]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     )
@@ -265,6 +273,7 @@ def test_a_disk_without_room_costs_one_line(
         tape = Tape(shape(), threads=1)
         with cache.matrices(huge, matrix_names(checkpoint, config), tape) as take:
             load_weights(huge, config, tape, context_tokens=64, take=take)
+        cache.settle()
     (record,) = caplog.records
     assert "GB of disk" in record.getMessage()
     assert cache.files(model) == []
@@ -292,6 +301,43 @@ def test_a_killed_writer_leaves_nothing_that_counts(tmp_path: Path, cache: Packe
     assert packs(model, cache) == 2 + 8 * 7
     assert packs(model, cache) == 0
     only_file(model)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    tiny = TinyLlama.for_k_types(seed=2, hidden=1024, intermediate=4096, layers=8)
+    return tiny.write_gguf(tmp_path / "m/large.gguf", "F32")
+
+
+def test_the_first_answer_comes_before_the_file_is_whole(large: Path, cache: PackedCache) -> None:
+    with open_checkpoint(large) as checkpoint:
+        llama = Llama.from_checkpoint(checkpoint, kv_blocks=4, threads=1, packed=cache)
+        first = read(llama, TOKENS[:1])
+        assert all(file.suffix == ".partial" for file in cache.files(large))
+        cache.settle()
+        assert only_file(large).suffix != ".partial"
+        cache.close()
+        llama.close()
+    assert np.isfinite(first).all()
+    assert packs(large, cache) == 0
+
+
+def test_closing_early_leaves_no_file(large: Path, cache: PackedCache) -> None:
+    with open_checkpoint(large) as checkpoint:
+        llama = Llama.from_checkpoint(checkpoint, kv_blocks=4, threads=1, packed=cache)
+        while not any(file.stat().st_size for file in cache.files(large)):
+            pass
+        cache.close()
+        llama.close()
+    assert cache.files(large) == []
+
+
+def test_a_process_that_ends_early_leaves_no_file(large: Path, cache: PackedCache) -> None:
+    process = loading(large, cache, 0, "leave")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert cache.files(large) == []
 
 
 def test_a_load_that_fails_leaves_no_file(model: Path, cache: PackedCache) -> None:
