@@ -1,4 +1,4 @@
-"""Every page in a real Chromium: hostile texts, foreign requests, accessibility, weight, speed."""
+"""Every page in a real Chromium: foreign requests, accessibility, weight, speed, its buttons."""
 
 from __future__ import annotations
 
@@ -7,129 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from puna.server.web.house import House
-from puna.server.web.site import Site
-from puna.services.assistant.owner import Owner
-from tests.server.web.browser import Watch, served
-from tests.server.web.house import OWNER, new_house
-from tests.server.web.payloads import PAYLOADS
+from tests.server.web.browser import Watch
+from tests.server.web.home import PAGES, Home, at_home
 
 AXE = Path(__file__).parents[3] / "build" / "axe-core" / "axe.min.js"
-CONSOLE = ["", "/models", "/usage", "/tenants", "/users", "/keys", "/plans", "/audit"]
-PAGES = ["/", "/memory", "/settings", "/plan", *(f"/console{tab}" for tab in CONSOLE)]
 FIRST_LOAD_BYTES = 300_000
 
 
-class Home:
-    """A served house whose owner has said a few things."""
-
-    def __init__(self, house: House, address: str) -> None:
-        self.house, self.address = house, address
-        user = house.links.accept(house.links.for_owner() or "", OWNER["email"], OWNER["password"])
-        self.user_id, self.owner = user.id, Owner(user.tenant_id, user.id)
-
-    def signed_in(self, context: BrowserContext) -> Page:
-        """A page of a browser that holds a session."""
-        token = self.house.sessions.create(self.user_id)
-        context.add_cookies([{"name": "puna_session", "value": token, "url": self.address}])
-        return context.new_page()
-
-    def talk(self, *texts: str, title: str = "") -> str:
-        """A conversation: said, answered, said, answered."""
-        records = self.house.assistant
-        conversation = records.conversations.create(self.owner, title=title)
-        parent = None
-        for at, text in enumerate(texts):
-            if at % 2 == 0:
-                parent = records.messages.say(self.owner, conversation.id, parent, text).id
-            else:
-                said = str(parent)
-                answer = records.messages.open_answer(
-                    self.owner, conversation.id, said, model="smollm2"
-                )
-                records.messages.finish(self.owner, answer.id, "complete", text, count=COUNT)
-                parent = answer.id
-        return conversation.id
-
-
-COUNT = {"completion_tokens": 12, "decode_s": 0.2}
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    house = new_house(tmp_path_factory.mktemp("home"))
-    with served(Site(house)) as address:
-        yield Home(house, address)
+def home() -> Iterator[Home]:
+    with at_home() as home:
+        yield home
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     with browser.new_context() as fresh:
         yield fresh
-
-
-def poison(home: Home, payloads: list[str]) -> list[str]:
-    """Put hostile texts wherever foreign text lands; returns the conversations to look at."""
-    house, owner, records = home.house, home.owner, home.house.assistant
-    talks = []
-    for at in range(0, len(payloads), 100):
-        part = payloads[at : at + 100]
-        said = [text for payload in part for text in (payload, payload)]
-        talks.append(home.talk(*said, title=part[0][:200].replace("\n", " ") or "x"))
-    for payload in payloads:
-        records.memory.add(owner, payload)
-    for payload in payloads[:100]:
-        records.memory.propose(owner, f"? {payload}")
-    for at, payload in enumerate(payloads[:100]):
-        line = "".join(c for c in " ".join(payload.split()) if c.isprintable())
-        records.presets.create(owner, line[:80], payload)
-        house.keys.create(line[:200])
-        house.tenants.create(f"{line[:180]} {at}".strip())
-    for at, payload in enumerate(payloads[:60]):
-        name = payload.replace("/", "_").replace("\\", "_") + ".md"
-        records.files.add(owner, name[-190:], f"{payload} {at}".encode())
-    source = [
-        {"number": n + 1, "file_id": "", **dict.fromkeys(("name", "text", "quote", "where"), p)}
-        for n, p in enumerate(payloads[:30])
-    ]
-    fields = ("id", "name", "arguments", "result")
-    steps = [{"text": "", "calls": [dict.fromkeys(fields, p) for p in payloads[:60]]}]
-    conversation = records.conversations.create(owner, title="sources")
-    said_id = records.messages.say(owner, conversation.id, None, "x").id
-    answer = records.messages.open_answer(owner, conversation.id, said_id, model="m")
-    marks = " ".join(f"[{n}]" for n in range(1, 31))
-    records.messages.finish(
-        owner, answer.id, "broken", marks, steps=steps, sources=source, error=payloads[0]
-    )
-    return [*talks, conversation.id]
-
-
-@pytest.mark.parametrize("bypass_csp", [True, False], ids=["without a policy", "with the policy"])
-def test_no_foreign_text_runs_or_calls_home_anywhere(
-    browser: Browser, tmp_path: Path, bypass_csp: bool
-) -> None:
-    house = new_house(tmp_path)
-    with served(Site(house)) as address, browser.new_context(bypass_csp=bypass_csp) as context:
-        home = Home(house, address)
-        talks = poison(home, PAYLOADS)
-        page = home.signed_in(context)
-        watch = Watch(page)
-        for path in [*(f"/c/{talk}" for talk in talks), *PAGES]:
-            page.goto(address + path)
-            page.wait_for_timeout(120)
-            assert watch.executions == 0, path
-        page.goto(f"{address}/c/{talks[-1]}")
-        for button in page.locator(".sources button").all()[:10]:
-            button.click()
-            page.keyboard.press("Escape")
-        page.keyboard.press("Control+k")
-        page.keyboard.type("img")
-        page.wait_for_selector("#finder ol li")
-        assert watch.executions == 0
-        assert watch.foreign(address) == []
-        assert watch.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -248,7 +144,7 @@ def test_a_conversation_is_renamed_found_exported_and_deleted(
 
     page.keyboard.press("Control+k")
     page.keyboard.type("vicun")
-    assert page.locator("#finder li mark").first.inner_text().lower() == "vicun"
+    expect(page.locator("#finder li mark").first).to_have_text("vicun", ignore_case=True)
     page.keyboard.press("Escape")
 
     entry.locator("[data-more]").click()
@@ -299,7 +195,7 @@ def test_files_are_attached_by_dropping(
     page.wait_for_selector(".chips .name:text-is('ichu.md')")
     (tmp_path / "x.bin").write_bytes(b"\0\1\2")
     page.set_input_files("input[type=file]", tmp_path / "x.bin")
-    assert "cannot be read" in page.locator(".toast").inner_text()
+    expect(page.locator(".toast")).to_contain_text("cannot be read")
     assert page.locator(".chips li").count() == 1
 
 
@@ -329,5 +225,8 @@ def test_a_phone_shows_everything_within_its_width(home: Home, browser: Browser)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= 375, (path, wide)
         page.goto(home.address)
-        page.click(".opener")
-        page.wait_for_selector(".side >> text=Settings", state="visible")
+        opener = page.get_by_role("button", name="Open the sidebar")
+        expect(opener).to_have_attribute("aria-expanded", "false")
+        opener.click()
+        expect(opener).to_have_attribute("aria-expanded", "true")
+        expect(page.locator(".side").get_by_role("link", name="Settings")).to_be_in_viewport()
