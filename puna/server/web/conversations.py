@@ -118,6 +118,8 @@ def _changed(visit: Visit, wanted: Change) -> Conversation:
     if given & {"model", "preset"}:
         model = wanted.model if wanted.model is not None else found.model
         preset = wanted.preset if "preset" in given else found.preset_id
+        if wanted.preset is not None:  # there, and the person's own
+            visit.house.assistant.presets.get(visit.owner, wanted.preset)
         found = conversations.choose(visit.owner, found.id, model=model, preset_id=preset)
     return found
 

@@ -1,0 +1,198 @@
+"""Whatever one tenant has an id for, another cannot read, change or delete, by any route."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.routing import Route
+
+from puna.accounts import Keys, Links, Tenants, Users
+from puna.server.web.site import routes
+from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.owner import Owner
+from tests.server.serving import MODEL, Served, served
+
+CANARY = "xqzcanary7319"
+CLOSED = {401, 403, 404, 405}
+SENT: dict[str, dict[str, object]] = {  # a body that the route takes, by the end of its path
+    "/web/conversations/{conversation}": {"title": "taken"},
+    "/web/conversations/{conversation}/branch": {"message": "{message}"},
+    "/web/presets/{preset}": {"name": "taken", "instructions": "taken"},
+    "/web/memory/{memory}": {"text": "taken"},
+}
+HARMLESS = {"/web/turns/{turn}"}  # its DELETE says 204 to everybody, and ends one's own alone
+
+
+@dataclass
+class Person:
+    """Somebody of a tenant of their own, in a browser and with a key."""
+
+    server: Served
+    name: str
+    role: str = "member"
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        store = self.server.services.store
+        tenant = Tenants(store).create(f"tenant of {self.name}", "paid")
+        self.server.services.ledger.credit(tenant.id, 10**9)
+        users = Users(store)
+        self.web = httpx2.Client(base_url=self.server.url, headers={"X-Puna": "page"}, timeout=30)
+        who = {"name": self.name, "email": f"{self.name}@example.org", "password": "long enough 1"}
+        token = Links(store, users).invite(tenant.id, self.role)  # type: ignore[arg-type]
+        assert self.web.post("/web/welcome", json={**who, "token": token}).status_code == 200
+        user = next(u for u in users.list() if u.email == who["email"])
+        self.owner = Owner(tenant.id, user.id)
+        self.key = Keys(store).create(f"key of {self.name}", tenant.id)
+        self.ids |= {"tenant": tenant.id, "user": user.id, "key": self.key.key.id}
+
+    def api(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        headers = self.server.headers(self.key.secret)
+        return httpx2.request(
+            method, f"{self.server.url}{path}", headers=headers, timeout=30, **more
+        )
+
+    def settle_in(self, secret: str) -> None:
+        """Have one of everything, with the secret in it."""
+        assistant = Assistant(self.server.services.store)
+        chat = assistant.conversations.create(self.owner, title=f"about {secret}")
+        said = assistant.messages.say(self.owner, chat.id, None, f"I said {secret}")
+        answer = assistant.messages.open_answer(self.owner, chat.id, said.id, model=MODEL)
+        assistant.messages.finish(self.owner, answer.id, "complete", f"Yes, {secret}")
+        preset = assistant.presets.create(self.owner, f"like {secret}", f"say {secret}")
+        fact = assistant.memory.add(self.owner, f"likes {secret}")
+        file = assistant.files.add(self.owner, f"{secret}.txt", f"It holds {secret}.".encode())
+        body = {"model": MODEL, "input": f"about {secret}", "max_output_tokens": 2}
+        response = self.api("POST", "/v1/responses", json=body).json()
+        items = self.api("GET", f"/v1/responses/{response['id']}/input_items").json()
+        self.ids |= {
+            "conversation": chat.id,
+            "message": answer.id,
+            "preset": preset.id,
+            "memory": fact.id,
+            "file": file.id,
+            "response": response["id"],
+            "item": items["first_id"],
+        }
+
+    def belongings(self) -> list[Any]:
+        """Everything, as its owner sees it."""
+        export = self.web.get("/web/export.json").json()
+        original = self.web.get(f"/web/files/{self.ids['file']}/original")
+        pages = [self.web.get(page).text for page in ("/memory", "/settings")]
+        response = self.api("GET", f"/v1/responses/{self.ids['response']}").json()
+        return [export, original.content, *[CANARY in page for page in pages], response]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("isolation"), tiny_path) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ann(house: Served) -> Iterator[Person]:
+    ann = Person(house, "ann")
+    ann.settle_in(CANARY)
+    yield ann
+    ann.web.close()
+
+
+@pytest.fixture(scope="module")
+def bob(house: Served) -> Iterator[Person]:
+    bob = Person(house, "bob", "admin")
+    bob.settle_in("nothing")
+    yield bob
+    bob.web.close()
+
+
+def filled(template: Any, ids: dict[str, str]) -> Any:
+    """The same with ids in their places."""
+    text = json.dumps(template)
+    for name, value in ids.items():
+        text = text.replace(f"{{{name}}}", value).replace(f"{{{name}:path}}", value)
+    return json.loads(text)
+
+
+def test_no_page_gives_anothers_object_away(ann: Person, bob: Person) -> None:
+    before = ann.belongings()
+    ids = {**ann.ids, "plan": "paid", "format": "json", "model": MODEL, "server": "srv_none"}
+    said = {"kind": "say", "text": "go on for long", "model": MODEL}
+    with ann.web.stream("POST", "/web/turns", json=said) as running:
+        ids["turn"] = json.loads(next(running.iter_lines()))["turn"]
+        probes = 0
+        for route in routes():
+            assert isinstance(route, Route)
+            if route.path.startswith("/static") or "{" not in route.path:
+                continue
+            for method in sorted(route.methods or ()):
+                body = filled(SENT.get(route.path, {}), ids)
+                answer = bob.web.request(method, filled(route.path, ids), json=body)
+                assert CANARY not in answer.text + str(answer.headers), route.path
+                harmless = route.path in HARMLESS and answer.status_code == 204
+                assert answer.status_code in CLOSED or harmless, (route.path, answer.status_code)
+                probes += 1
+        assert probes > 25
+    assert ann.web.delete(f"/web/turns/{ids['turn']}").status_code == 204
+    ann.server.wait_idle()
+    after = ann.belongings()
+    kept = [one for one in after[0] if one["title"] == f"about {CANARY}"]
+    assert [kept, *after[1:]] == before
+    assert Keys(ann.server.services.store).verify(ann.key.secret)
+
+
+def test_no_body_or_query_reaches_anothers_object(ann: Person, bob: Person) -> None:
+    before = ann.belongings()
+    own = f"/web/conversations/{bob.ids['conversation']}"
+    theirs: dict[str, object] = {"kind": "again", "parent": "{message}"}
+    bodies: list[tuple[str, str, dict[str, object]]] = [
+        ("POST", "/web/turns", {"kind": "say", "text": "x", "conversation": "{conversation}"}),
+        ("POST", "/web/turns", {**theirs, "conversation": "{conversation}"}),
+        ("POST", "/web/turns", {**theirs, "conversation": bob.ids["conversation"]}),
+        ("POST", "/web/turns", {"kind": "say", "text": "what is in it", "files": ["{file}"]}),
+        ("POST", "/web/turns", {"kind": "say", "text": "x", "preset": "{preset}"}),
+        ("PATCH", own, {"preset": "{preset}"}),
+        ("POST", f"{own}/branch", {"message": "{message}"}),
+        ("GET", f"/web/conversations?q={CANARY}", {}),
+        ("GET", "/web/conversations?q={conversation}", {}),
+        ("GET", "/web/export.json", {}),
+        ("GET", "/", {}),
+        ("GET", "/memory", {}),
+        ("GET", "/settings", {}),
+        ("GET", "/plan", {}),
+        ("GET", "/console/usage.csv?tenant={tenant}&key={key}", {}),
+    ]
+    for method, path, body in bodies:
+        sent = filled(body, ann.ids) | ({"model": MODEL} if path == "/web/turns" else {})
+        answer = bob.web.request(method, filled(path, ann.ids), json=sent or None)
+        assert CANARY not in answer.text, (path, body)
+        if "{" in json.dumps(body)[1:]:
+            refused = answer.status_code in CLOSED
+            assert refused or '"error"' in answer.text, (path, body, answer.text[:500])
+    assert ann.belongings() == before
+
+
+def test_no_response_of_the_api_is_anothers(ann: Person, bob: Person) -> None:
+    theirs, before = f"/v1/responses/{ann.ids['response']}", ann.belongings()
+    body = {"model": MODEL, "input": "and?", "previous_response_id": ann.ids["response"]}
+    own = f"/v1/responses/{bob.ids['response']}"
+    answers = [
+        bob.api("GET", theirs),
+        bob.api("DELETE", theirs),
+        bob.api("POST", f"{theirs}/cancel"),
+        bob.api("GET", f"{theirs}/input_items"),
+        bob.api("GET", f"{theirs}/input_items?after={ann.ids['item']}"),
+        bob.api("GET", f"{own}/input_items?after={ann.ids['item']}"),
+        bob.api("POST", "/v1/responses", json=body),
+        bob.api("POST", "/v1/responses", json={**body, "stream": True}),
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    assert CANARY not in "".join(answer.text for answer in answers)
+    assert ann.belongings() == before
