@@ -26,5 +26,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterato
 @pytest.fixture(scope="session")
 def slow_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model whose longest answer takes seconds: none ends before its client hangs up."""
+    return write_slow(tmp_path_factory.mktemp("slow"))
+
+
+def write_slow(folder: Path) -> Path:
+    """Write that model into a folder."""
     slow = TinyLlama(seed=1, hidden=256, intermediate=1024, layers=16, head_dim=64)
-    return slow.write_gguf(tmp_path_factory.mktemp("slow") / "slow.gguf")
+    return slow.write_gguf(folder / "slow.gguf")

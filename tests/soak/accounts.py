@@ -2,7 +2,7 @@
 
 In: nothing.  Out: a line for each figure, and the exit status 1 at the first that does not hold.
 On SQLite, and on PostgreSQL where its binaries are: 200 kills of a writer, 200 races for ten
-calls, 10,000 random steps of requests' lives.
+calls, 10,000 random steps of requests' lives.  Then `puna serve` is killed 20 times in mid-answer.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from tests.accounts.test_crash import check_kills
 from tests.accounts.test_histories import check_histories
 from tests.accounts.test_race import check_race
 from tests.postgres import Cluster, find_binaries
+from tests.server.conftest import write_slow
+from tests.server.test_crash import READY_S
+from tests.server.test_crash import check_kills as check_served_kills
 
 KILLS = RACES = 200
 HISTORIES, STEPS = 200, 50
+SERVED_KILLS = 20
 
 
 @contextmanager
@@ -56,6 +60,15 @@ def soak(name: str, urls: list[str]) -> None:
     print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
 
 
+def soak_server() -> None:
+    """Kill the real program in the midst of answers, and start it again."""
+    with tempfile.TemporaryDirectory(prefix="puna-soak-") as folder:
+        model = write_slow(Path(folder))
+        longest_s = check_served_kills(Path(folder) / "home", model, SERVED_KILLS)
+    assert longest_s < READY_S
+    print(f"puna serve: {SERVED_KILLS} kills, all settled, ready in {longest_s:.1f} s", flush=True)
+
+
 def main() -> int:
     """The command line; see the top of this file."""
     with sqlite() as urls:
@@ -63,6 +76,7 @@ def main() -> int:
     if binaries := find_binaries():
         with postgresql(binaries) as urls:
             soak("PostgreSQL", urls)
+    soak_server()
     return 0
 
 
