@@ -7,14 +7,14 @@ Knows no model.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from puna.chat import Message, Tool, ToolCall
 from puna.llm import LLM
 from puna.llm.prepared import Prepared
-from puna.server.fields import MOST_TOKENS, Body, ModelName, Sampling
+from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject, Sampling
 from puna.text.answer_grammar import Form, answer_grammar
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
@@ -87,7 +87,7 @@ class Function(Body):
 
     name: ToolName
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: PlainObject | None = None
     strict: bool | None = None
 
 
@@ -127,7 +127,7 @@ class SchemaGiven(Body):
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     description: str | None = None
-    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    schema_: Annotated[PlainObject, Field(alias="schema")]
     strict: bool | None = None
 
 

@@ -74,9 +74,9 @@ class Failure:
     def body(self) -> dict[str, Any]:
         """OpenAI's shape."""
         error = {
-            "message": self.message,
+            "message": _writable(self.message),
             "type": self.type,
-            "param": self.param,
+            "param": None if self.param is None else _writable(self.param),
             "code": self.code,
         }
         return {"error": error}
@@ -130,6 +130,11 @@ def failure_of(error: Exception) -> Failure:
 async def answer(_request: Request, error: Exception) -> JSONResponse:
     """Answer in place of the route."""
     return failure_of(error).response()
+
+
+def _writable(text: str) -> str:
+    """Halves of a surrogate pair, which came with the client's own names, as their numbers."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _said(error: Exception) -> str:

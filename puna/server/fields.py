@@ -6,14 +6,47 @@ Unknown fields are ignored, as OpenAI's clients expect; known ones are strict.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 MOST_TOKENS = 2**31 - 1
 MOST_STOPS = 4
+MOST_LEVELS = 64  # of a schema's nesting
 LEAST_TOP_P = 1e-6  # 0 means the likeliest token alone
 
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what Python's parser takes, yet no other reader: NaN, halves of a character, depth."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ValueError(
+            "holds what JSON has no word for, such as NaN or half a surrogate"
+        ) from None
+    level: list[Any] = [value]
+    for _ in range(MOST_LEVELS):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise ValueError(f"is nested in more than {MOST_LEVELS} levels")
+    return value
+
+
+def _inside(value: object) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+PlainObject = Annotated[dict[str, Any], AfterValidator(_plain)]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 TokenId = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
@@ -50,7 +83,7 @@ class Sampling(Body):
     # Puna's own, as llama.cpp and vLLM call them
     top_k: Annotated[int, Field(ge=0, le=MOST_TOKENS)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
     ignore_eos: bool | None = None
 
     @field_validator("logit_bias")

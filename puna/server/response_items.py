@@ -109,7 +109,8 @@ InputItem = Annotated[
     Discriminator(_kind),
 ]
 _AsList = BeforeValidator(
-    lambda given: [{"role": "user", "content": given}] if isinstance(given, str) else given
+    lambda given: [{"role": "user", "content": given}] if isinstance(given, str) else given,
+    json_schema_input_type=str | list[MessageItem | CallItem | OutputItem],
 )
 Items = Annotated[list[InputItem], _AsList, Field(min_length=1, max_length=2048)]
 

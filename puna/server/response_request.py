@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from puna.server.chat_request import ChatRequest, ToolName
-from puna.server.fields import MOST_TOKENS, Body, ModelName
+from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject
 from puna.server.response_items import Items, Object, chat_messages
 
-ResponseId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+NO_ZERO = r"^[^\x00]+$"  # PostgreSQL's text holds no zero byte
+ResponseId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_ZERO)]
 
 
 class FunctionTool(Body):
@@ -25,7 +26,7 @@ class FunctionTool(Body):
     type: Literal["function"]
     name: ToolName
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: PlainObject | None = None
     strict: bool | None = None
 
 
@@ -48,7 +49,7 @@ class SchemaFormat(Body):
     type: Literal["json_schema"]
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     description: str | None = None
-    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    schema_: Annotated[PlainObject, Field(alias="schema")]
     strict: bool | None = None
 
 

@@ -25,13 +25,13 @@ from puna.server.failures import failure_of
 from puna.server.job import Job
 from puna.server.response_answer import Draft
 from puna.server.response_items import Object
-from puna.server.response_request import ResponseRequest
+from puna.server.response_request import NO_ZERO, ResponseRequest
 from puna.server.stream import Events, event
 from puna.services.responses import Kept, Responses
 
 router = APIRouter(tags=["responses"], responses=failures.RESPONSES)
 
-Id = Annotated[str, Path(min_length=1, max_length=64)]
+Id = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_ZERO)]
 
 
 class ResponseCancelledError(PunaError):
