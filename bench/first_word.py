@@ -1,0 +1,114 @@
+"""How long a person waits for the first word: Enter pressed in a real Chromium.
+
+    python -m bench.first_word [--repeat 10]
+
+Starts `puna serve` with the default model on an empty database.  Prints seconds from the key to
+the first word on the page, for the first question of all, for new chats and for second questions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PORT = 8699
+PERSON = {"name": "Ana", "email": "ana@example.org", "password": "a long password"}
+LINK = re.compile(r"(http://\S+)/welcome#\S+")
+WATCH = """() => { window.first = new Promise((heard) => {
+  let pressed = 0;
+  const spoken = () => document.querySelector(".message.assistant:last-child .prose")?.textContent;
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    pressed = performance.now();
+    new MutationObserver((_, watch) => {
+      if (!document.querySelector(".message.live") || !spoken()) return;
+      watch.disconnect();
+      requestAnimationFrame(() => heard((performance.now() - pressed) / 1000));
+    }).observe(document.body, { childList: true, subtree: true, characterData: true });
+  }, { capture: true, once: true });
+}); }"""
+
+
+def ask(page: Page, text: str) -> float:
+    """Press Enter; returns the seconds until the first word is drawn, and stops the answer."""
+    page.evaluate(WATCH)
+    page.fill("#composer textarea", text)
+    page.keyboard.press("Enter")
+    waited: float = page.evaluate("window.first")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".message.live", state="detached")
+    return waited
+
+
+def await_health(url: str) -> None:
+    """Wait until the server says that its default model can answer."""
+    while True:
+        try:
+            with urlopen(url):
+                return
+        except OSError:
+            time.sleep(0.1)
+
+
+@contextmanager
+def serving(folder: str) -> Iterator[str]:
+    """Serve on an empty database; yields the owner's link once the model is loaded."""
+    command = [sys.executable, "-m", "puna", "serve", "--port", str(PORT)]
+    environment = {**os.environ, "PUNA_DATABASE": f"sqlite:///{folder}/puna.db"}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        said = ""
+        while "listens" not in said:
+            said += server.stdout.readline()
+        found = LINK.search(said)
+        assert found is not None, said
+        await_health(f"http://127.0.0.1:{PORT}/health")
+        yield found.group()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def measured(browser: Browser, link: str, repeat: int) -> dict[str, list[float]]:
+    """Make the owner's account and ask."""
+    page = browser.new_page()
+    page.goto(link)
+    for field, text in PERSON.items():
+        page.fill(f"#{field}", text)
+    page.click("text=Begin")
+    page.wait_for_selector("#composer")
+    home = link.partition("/welcome")[0]
+    times: dict[str, list[float]] = {"the very first": [], "new chat": [], "second question": []}
+    for at in range(repeat):
+        page.goto(home)
+        times["new chat" if at else "the very first"].append(ask(page, f"Why is grass green? {at}"))
+        times["second question"].append(ask(page, "And in winter?"))
+    return times
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=10)
+    repeat = parser.parse_args().repeat
+    with tempfile.TemporaryDirectory() as folder, serving(folder) as link, sync_playwright() as p:
+        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        for name, times in measured(browser, link, repeat).items():
+            print(f"{name}: median {median(times):.3f} s, longest {max(times):.3f} s, {len(times)}")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
