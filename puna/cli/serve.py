@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import typer
 
 from puna.cli.load import find_model
 from puna.config import Settings
+from puna.errors import SettingError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from puna.server import ServerSettings
 
 FIRST_KEY = "first"
+BACKLOG = 2048  # connections that wait to be taken
 SWITCH_S = 0.001  # how long a busy thread may keep the engine's from going on
 
 Host = Annotated[
@@ -53,17 +56,40 @@ def serve(  # noqa: PLR0917
     drain: Drain = 30.0,
 ) -> None:
     """Serve models over OpenAI's API, with a page for people at /."""
+    settings: Settings = context.obj
+    with _listening(host, port) as sock:
+        _serve(settings, host, sock, host_name or [], queue, drain)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Take the port before anything else is done: another server's first link stays good."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            "choose another port with --port"
+        ) from error
+    with sock:
+        yield sock
+
+
+def _serve(  # noqa: PLR0917
+    settings: Settings, host: str, sock: socket.socket, names: list[str], queue: int, drain: float
+) -> None:
     from puna.server import ServerSettings
     from puna.server.settings import LOCAL_HOSTS
 
-    settings: Settings = context.obj
     find_model(settings, None)
-    names = [*LOCAL_HOSTS, host, *(host_name or [])]
-    limits = ServerSettings(settings.model, hosts=names, queue=queue, drain_s=drain)
+    origin = f"http://{_shown(host)}:{sock.getsockname()[1]}"
+    hosts = [*LOCAL_HOSTS, host, *names]
+    limits = ServerSettings(settings.model, hosts=hosts, queue=queue, drain_s=drain)
     _log_to_stderr()
     with _open(settings) as (store, models):
-        _welcome(store, f"http://{_shown(host)}:{port}", settings.model)
-        _run(_app(settings, store, models, limits), host, port)
+        _welcome(store, origin, settings.model)
+        _run(_app(settings, store, models, limits), host, sock)
 
 
 @contextmanager
@@ -78,6 +104,7 @@ def _open(settings: Settings) -> Iterator[tuple[Store, Models]]:
         threads=settings.threads,
         isa=settings.isa,
         packed_cache=settings.packed_cache,
+        kv_type=settings.kv_type,
     )
     store = Store.open(settings.database_url)
     models = Models(ModelStore(settings.home), opening)
@@ -97,11 +124,11 @@ def _app(settings: Settings, store: Store, models: Models, limits: ServerSetting
     return create_app(Services.of(store, models), limits, site)
 
 
-def _run(app: FastAPI, host: str, port: int) -> None:
+def _run(app: FastAPI, host: str, sock: socket.socket) -> None:
     from puna.server.listening import Server
 
     sys.setswitchinterval(SWITCH_S)
-    Server(app, host, port).run()
+    Server(app, host, sock.getsockname()[1]).run(sockets=[sock])
 
 
 def _welcome(store: Store, origin: str, model: str) -> None:

@@ -27,6 +27,7 @@ from typing import Self
 from puna.engine import EngineSettings
 from puna.errors import EngineError, ModelUnavailableError
 from puna.formats.store import ModelStore
+from puna.kernels import KvType
 from puna.llm.cards import Cards, ModelCard
 from puna.llm.llm import LLM
 from puna.llm.memory import memory_for_models
@@ -47,6 +48,7 @@ class ModelSettings:
     engine: EngineSettings | None = None
     reference: bool = False
     packed_cache: bool = True
+    kv_type: KvType = "f16"
 
 
 @dataclass(eq=False)
@@ -204,6 +206,7 @@ class Models:
                 settings=settings.engine,
                 reference=settings.reference,
                 packed_cache=settings.packed_cache,
+                kv_type=settings.kv_type,
             )
         except MemoryError as error:
             raise ModelUnavailableError(
