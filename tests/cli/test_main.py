@@ -24,6 +24,11 @@ COMMANDS = [
     ("tokenize",),
     ("perplexity",),
     ("version",),
+    ("serve",),
+    ("usage",),
+    ("invoice",),
+    ("backup",),
+    ("restore",),
 ]
 
 

@@ -74,7 +74,10 @@ def kept(home: Path) -> Path:
     path = home / "models/tiny/tiny.gguf"
     with open_checkpoint(path) as checkpoint:
         cache = PackedCache(home / "spare", worthwhile_bytes=0)
-        Llama.from_checkpoint(checkpoint, kv_blocks=1, packed=cache).close()
+        llama = Llama.from_checkpoint(checkpoint, kv_blocks=1, packed=cache)
+        cache.settle()
+        cache.close()
+        llama.close()
     (file,) = cache.files(path)
     return file
 
