@@ -69,7 +69,7 @@ class Served:
         while httpx2.get(f"{self.url}/health", timeout=30).status_code != 200:
             time.sleep(0.01)
 
-    def wait_idle(self, patience_s: float = 5.0) -> float:
+    def wait_idle(self, patience_s: float = 20.0) -> float:
         """Wait until nothing is held any more; returns the seconds that took."""
         began = time.monotonic()
         while time.monotonic() - began < patience_s:
