@@ -47,6 +47,14 @@ def open_store(context: typer.Context) -> Iterator[Store]:
         store.close()
 
 
+def tenants(store: Store, wanted: str | None) -> tuple[str | None, dict[str, str]]:
+    """Return the id of the tenant that is wanted, None for all, and every tenant's name by id."""
+    from puna.accounts import Tenants
+
+    of = Tenants(store)
+    return of.get(wanted).id if wanted else None, {one.id: one.name for one in of.list()}
+
+
 def show_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, *, none: str) -> None:
     """Print rows under the first one's names; `none` goes to stderr where there are no rows."""
     if as_json:

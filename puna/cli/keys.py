@@ -20,6 +20,7 @@ from puna.cli.accounts import (
     open_store,
     show_facts,
     show_rows,
+    tenants,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +36,10 @@ def list_keys(
     """List the keys, without their secrets; make and revoke them with the commands below."""
     if context.invoked_subcommand is not None:
         return
-    from puna.accounts import Keys, Tenants
+    from puna.accounts import Keys
 
     with open_store(context) as store:
-        tenant_id = Tenants(store).get(tenant).id if tenant else None
-        names = {tenant.id: tenant.name for tenant in Tenants(store).list()}
+        tenant_id, names = tenants(store, tenant)
         found = Keys(store).list(tenant_id)
     rows = [_facts(key) if as_json else _row(key, names) for key in found]
     show_rows(rows, as_json, none="no keys yet; make one: puna keys create NAME")

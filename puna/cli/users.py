@@ -18,6 +18,7 @@ from puna.cli.accounts import (
     open_store,
     show_facts,
     show_rows,
+    tenants,
 )
 
 if TYPE_CHECKING:
@@ -42,11 +43,10 @@ def list_users(
     """List people; add and change them with the commands below."""
     if context.invoked_subcommand is not None:
         return
-    from puna.accounts import Tenants, Users
+    from puna.accounts import Users
 
     with open_store(context) as store:
-        tenant_id = Tenants(store).get(tenant).id if tenant else None
-        names = {tenant.id: tenant.name for tenant in Tenants(store).list()}
+        tenant_id, names = tenants(store, tenant)
         found = Users(store).list(tenant_id)
     rows = [_facts(user) if as_json else _row(user, names) for user in found]
     show_rows(rows, as_json, none="nobody yet; `puna users invite` makes a link")

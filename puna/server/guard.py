@@ -10,7 +10,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,18 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from puna.accounts import Caller
 from puna.server.failures import BAD, Failure
+from puna.server.headers import ON_EVERY_ANSWER, OVER_TLS
+from puna.server.hosts import Hosts
 from puna.server.settings import ServerSettings
 
 # One line a request: neither query, nor header, nor body.
 log = logging.getLogger("puna.server.access")
 
 EVERYWHERE = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
+    **ON_EVERY_ANSWER,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
@@ -43,7 +39,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: ServerSettings, left: Left) -> None:
         self._app = app
         self._left = left
-        self._hosts = frozenset(host.lower() for host in settings.hosts)
+        self._hosts = Hosts(settings.hosts)
         self._body_bytes = settings.body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,20 +57,13 @@ class Guard:
         await self._app(scope, self._bounded(receive), dressed)
 
     def _refusal(self, headers: Headers) -> Failure | None:
-        if not self._is_ours(headers.get("host", "")):
+        if not self._hosts.has(headers.get("host", "")):
             message = "the server does not answer to that name; `puna serve --host-name` adds it"
             return Failure(421, message, BAD, "unknown_host")
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdecimal()) or int(length[:20]) > self._body_bytes:
             return self._too_big()
         return None
-
-    def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        return "*" in self._hosts or name in self._hosts
 
     def _too_big(self) -> Failure:
         message = f"the body has more than {self._body_bytes} bytes, the most that is accepted"
@@ -104,7 +93,7 @@ class Guard:
                 headers.setdefault("x-request-id", request_id)
                 await self._add_left(scope, headers)
                 if scope["scheme"] == "https":
-                    headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+                    headers.update(OVER_TLS)
                 spent_ms = (time.monotonic() - began) * 1e3
                 what = (scope["method"], scope["path"], message["status"], spent_ms, request_id)
                 log.info("%s %r %d %.0f ms %s", *what)

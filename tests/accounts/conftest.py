@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,19 +12,7 @@ from argon2 import PasswordHasher
 
 from puna.accounts import Store
 from tests.accounts.world import ManualClock, World
-from tests.postgres import Cluster, find_binaries, memory_disk
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    binaries = find_binaries()
-    if binaries is None:
-        if os.environ.get("REQUIRE_POSTGRES"):
-            pytest.fail("PostgreSQL is wanted and not there: apt-get install postgresql")
-        pytest.skip("PostgreSQL's binaries are not on this machine")
-    cluster = Cluster(binaries)
-    yield cluster
-    cluster.close()
+from tests.postgres import Cluster, memory_disk
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.openai_client import closing
 from tests.server.serving import Served, served
 from tests.tiny import TinyLlama
+
+
+@pytest.fixture(autouse=True)
+def clients_closed() -> Iterator[None]:
+    with closing():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 
 import httpx2 as httpx
 import numpy as np
 import openai
 import pytest
 
+from tests.server.openai_client import client
 from tests.server.serving import Served
-
-CLIENTS: list[openai.OpenAI] = []
-
-
-def client(server: Served, key: str | None = None) -> openai.OpenAI:
-    api = openai.OpenAI(base_url=f"{server.url}/v1", api_key=key or server.key, max_retries=0)
-    CLIENTS.append(api)
-    return api
-
-
-@pytest.fixture(autouse=True)
-def closing() -> Iterator[None]:
-    """Close every client's sockets after the test."""
-    yield
-    while CLIENTS:
-        CLIENTS.pop().close()
 
 
 def test_a_text_becomes_a_vector_of_length_one(server: Served) -> None:

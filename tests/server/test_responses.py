@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2 as httpx
 import openai
 import pytest
 
+from tests.server.openai_client import client
 from tests.server.serving import Served
 
 SHORT: dict[str, Any] = {"model": "tiny", "temperature": 0, "max_output_tokens": 6}
@@ -24,23 +24,6 @@ TOOL: Any = {
         "additionalProperties": False,
     },
 }
-
-
-CLIENTS: list[openai.OpenAI] = []
-
-
-def client(server: Served, key: str | None = None) -> openai.OpenAI:
-    api = openai.OpenAI(base_url=f"{server.url}/v1", api_key=key or server.key, max_retries=0)
-    CLIENTS.append(api)
-    return api
-
-
-@pytest.fixture(autouse=True)
-def closing() -> Iterator[None]:
-    """Close every client's sockets after the test."""
-    yield
-    while CLIENTS:
-        CLIENTS.pop().close()
 
 
 def test_a_response_is_made_kept_listed_and_deleted(server: Served) -> None:

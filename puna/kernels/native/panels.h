@@ -51,57 +51,77 @@ struct Facts {
     static constexpr bool kHalves = kBy16;
 };
 
-struct Q4_0 : Facts<PackedQ4_0, 15, 1, false> {
-    static void open(const Packed& block, int, Panel& p) { open_nibbles(block.q, p.v); }
-    struct Scales {
-        explicit Scales(const Packed&) {}
-        void open(const Packed& block, int, Panel& p) const {
-            p.scale[0] = load_half(block.d);
-            p.bias[0] = mul(p.scale[0], splat(-8.0f));
+inline F8 negative(F8 a) { return sub(zero(), a); }
+
+// One scale for 32 columns whose middle is kCentre.
+template <class Packed, int kCentre>
+struct CentredScales {
+    explicit CentredScales(const Packed&) {}
+    void open(const Packed& block, int, Panel& p) const {
+        p.scale[0] = load_half(block.d);
+        p.bias[0] = mul(p.scale[0], splat(-static_cast<float>(kCentre)));
+    }
+};
+
+// One scale and one least value for 32 columns.
+template <class Packed>
+struct LeastScales {
+    explicit LeastScales(const Packed&) {}
+    void open(const Packed& block, int, Panel& p) const {
+        p.scale[0] = load_half(block.d);
+        p.bias[0] = load_half(block.m);
+    }
+};
+
+// A scale for every 16 columns of a super-block, whose middle is kCentre.
+template <class Packed, int kCentre>
+struct CentredHalves {
+    explicit CentredHalves(const Packed& block) : d(load_half(block.d)) {}
+    void open(const Packed& block, int panel, Panel& p) const {
+        for (int half = 0; half < 2; ++half) {
+            p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
+            p.bias[half] = mul(p.scale[half], splat(-static_cast<float>(kCentre)));
         }
-    };
+    }
+    F8 d;
+};
+
+// A scale and a least value for every 32 columns of a super-block.
+template <class Packed>
+struct LeastPanels {
+    explicit LeastPanels(const Packed& block) : d(load_half(block.d)), dmin(negative(load_half(block.dmin))) {}
+    void open(const Packed& block, int panel, Panel& p) const {
+        p.scale[0] = mul(d, load_u8(block.scale[panel]));
+        p.bias[0] = mul(dmin, load_u8(block.min[panel]));
+    }
+    F8 d, dmin;
+};
+
+struct Q4_0 : Facts<PackedQ4_0, 15, 1, false> {
+    using Scales = CentredScales<Packed, 8>;
+    static void open(const Packed& block, int, Panel& p) { open_nibbles(block.q, p.v); }
 };
 
 struct Q4_1 : Facts<PackedQ4_1, 15, 1, false> {
+    using Scales = LeastScales<Packed>;
     static void open(const Packed& block, int, Panel& p) { open_nibbles(block.q, p.v); }
-    struct Scales {
-        explicit Scales(const Packed&) {}
-        void open(const Packed& block, int, Panel& p) const {
-            p.scale[0] = load_half(block.d);
-            p.bias[0] = load_half(block.m);
-        }
-    };
 };
 
 struct Q5_0 : Facts<PackedQ5_0, 31, 1, false> {
+    using Scales = CentredScales<Packed, 16>;
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         open_fifth_bits(block.h, p.v);
     }
-    struct Scales {
-        explicit Scales(const Packed&) {}
-        void open(const Packed& block, int, Panel& p) const {
-            p.scale[0] = load_half(block.d);
-            p.bias[0] = mul(p.scale[0], splat(-16.0f));
-        }
-    };
 };
 
 struct Q5_1 : Facts<PackedQ5_1, 31, 1, false> {
+    using Scales = LeastScales<Packed>;
     static void open(const Packed& block, int, Panel& p) {
         open_nibbles(block.q, p.v);
         open_fifth_bits(block.h, p.v);
     }
-    struct Scales {
-        explicit Scales(const Packed&) {}
-        void open(const Packed& block, int, Panel& p) const {
-            p.scale[0] = load_half(block.d);
-            p.bias[0] = load_half(block.m);
-        }
-    };
 };
-
-inline F8 negative(F8 a) { return sub(zero(), a); }
 
 struct Q2_K : Facts<PackedQ2_K, 3, 8, true> {
     static void open(const Packed& block, int panel, Panel& p) { open_pairs_of_bits(block.q[panel], p.v); }
@@ -123,6 +143,7 @@ struct Q2_K : Facts<PackedQ2_K, 3, 8, true> {
 };
 
 struct Q3_K : Facts<PackedQ3_K, 7, 8, true> {
+    using Scales = CentredHalves<Packed, 4>;
     static void open(const Packed& block, int panel, Panel& p) {
         open_pairs_of_bits(block.q[panel], p.v);
         const B32 h = load_bytes(block.h[panel]);
@@ -135,48 +156,23 @@ struct Q3_K : Facts<PackedQ3_K, 7, 8, true> {
         p.v[6] = either(p.v[6], shifted_right<4, 4>(h));
         p.v[7] = either(p.v[7], shifted_right<5, 4>(h));
     }
-    struct Scales {
-        explicit Scales(const Packed& block) : d(load_half(block.d)) {}
-        void open(const Packed& block, int panel, Panel& p) const {
-            for (int half = 0; half < 2; ++half) {
-                p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
-                p.bias[half] = mul(p.scale[half], splat(-4.0f));
-            }
-        }
-        F8 d;
-    };
 };
 
 struct Q4_K : Facts<PackedQ4_K, 15, 8, false> {
-    static void open(const Packed& block, int panel, Panel& p) {
-        open_nibbles(block.q[panel], p.v);
-    }
-    struct Scales {
-        explicit Scales(const Packed& block) : d(load_half(block.d)), dmin(negative(load_half(block.dmin))) {}
-        void open(const Packed& block, int panel, Panel& p) const {
-            p.scale[0] = mul(d, load_u8(block.scale[panel]));
-            p.bias[0] = mul(dmin, load_u8(block.min[panel]));
-        }
-        F8 d, dmin;
-    };
+    using Scales = LeastPanels<Packed>;
+    static void open(const Packed& block, int panel, Panel& p) { open_nibbles(block.q[panel], p.v); }
 };
 
 struct Q5_K : Facts<PackedQ5_K, 31, 8, false> {
+    using Scales = LeastPanels<Packed>;
     static void open(const Packed& block, int panel, Panel& p) {
         open_nibbles(block.q[panel], p.v);
         open_fifth_bits(block.h[panel], p.v);
     }
-    struct Scales {
-        explicit Scales(const Packed& block) : d(load_half(block.d)), dmin(negative(load_half(block.dmin))) {}
-        void open(const Packed& block, int panel, Panel& p) const {
-            p.scale[0] = mul(d, load_u8(block.scale[panel]));
-            p.bias[0] = mul(dmin, load_u8(block.min[panel]));
-        }
-        F8 d, dmin;
-    };
 };
 
 struct Q6_K : Facts<PackedQ6_K, 63, 8, true> {
+    using Scales = CentredHalves<Packed, 32>;
     static void open(const Packed& block, int panel, Panel& p) {
         open_nibbles(block.q[panel], p.v);
         for (int half = 0; half < 2; ++half) {
@@ -188,16 +184,6 @@ struct Q6_K : Facts<PackedQ6_K, 63, 8, true> {
             v[3] = either(v[3], shifted_right<2, 48>(h));
         }
     }
-    struct Scales {
-        explicit Scales(const Packed& block) : d(load_half(block.d)) {}
-        void open(const Packed& block, int panel, Panel& p) const {
-            for (int half = 0; half < 2; ++half) {
-                p.scale[half] = mul(d, load_i8(block.scale[2 * panel + half]));
-                p.bias[half] = mul(p.scale[half], splat(-32.0f));
-            }
-        }
-        F8 d;
-    };
 };
 
 }  // namespace puna::PUNA_SIMD

@@ -7,11 +7,13 @@ no session: whoever fails here is refused before a cookie is read.
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from puna.server.headers import ON_EVERY_ANSWER, OVER_TLS
+from puna.server.hosts import Hosts
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -20,14 +22,6 @@ PAGE_POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-EVERYWHERE = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 BODY_TYPES = ("application/json", "application/octet-stream")  # neither can a form send
 
@@ -37,7 +31,7 @@ class Guard:
 
     def __init__(self, site: ASGIApp, hosts: Collection[str]) -> None:
         self._site = site
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = Hosts(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on and dress the answer."""
@@ -50,15 +44,11 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        if not self._is_ours(headers.get("host", "")):
+        if not self._hosts.has(headers.get("host", "")):
             return 421, "This server does not answer to that name; add it to its hosts."
         if scope["method"] not in SAFE_METHODS and not _comes_from_our_page(scope, headers):
             return 403, "Only Puna's own pages may do this."
         return None
-
-    def _is_ours(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
-        return "*" in self._hosts or name in self._hosts
 
 
 def _comes_from_our_page(scope: Scope, headers: Headers) -> bool:
@@ -93,10 +83,9 @@ def _dressing(send: Send, *, tls: bool) -> Send:
 
 
 def _dress(headers: MutableHeaders, tls: bool) -> None:
-    for name, value in EVERYWHERE.items():
-        headers[name] = value
+    headers.update(ON_EVERY_ANSWER)
     page = headers.get("content-type", "").startswith("text/html")
     headers["Content-Security-Policy"] = PAGE_POLICY if page else DATA_POLICY
     headers.setdefault("Cache-Control", "no-store")
     if tls:
-        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        headers.update(OVER_TLS)

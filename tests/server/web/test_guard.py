@@ -15,8 +15,9 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from puna.server.headers import ON_EVERY_ANSWER
 from puna.server.web import assets
-from puna.server.web.guard import EVERYWHERE, Guard
+from puna.server.web.guard import Guard
 
 OURS = {"X-Puna": "page", "Content-Type": "application/json"}
 
@@ -58,7 +59,7 @@ def client() -> TestClient:
 )
 def test_every_kind_of_answer_has_its_headers(client: TestClient, path: str) -> None:
     answer = client.get(path)
-    for name, value in EVERYWHERE.items():
+    for name, value in ON_EVERY_ANSWER.items():
         assert answer.headers[name] == value
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy

@@ -12,7 +12,6 @@ from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT
 from puna.accounts.users import UserRow
 from puna.services.assistant.owner import Owner
-from tests.services.assistant import postgres
 
 
 class Clock:
@@ -24,26 +23,6 @@ class Clock:
     def __call__(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    programs = postgres.binaries()
-    if programs is None:
-        pytest.skip("no PostgreSQL on this machine")
-    with postgres.running(programs) as address:
-        yield address
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "sqlite":
-        address = f"sqlite:///{tmp_path}/puna.db"
-    else:
-        address = postgres.new_database(request.getfixturevalue("server"))
-    opened = Store.open(address)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import func, select
 
@@ -14,27 +11,6 @@ from puna.accounts.tenants import OWNER_TENANT
 from puna.errors import NotFoundError
 from puna.services.responses import Item, Kept, Responses
 from puna.services.responses.responses import ResponseRow
-from tests.services.assistant import postgres
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    programs = postgres.binaries()
-    if programs is None:
-        pytest.skip("no PostgreSQL on this machine")
-    with postgres.running(programs) as address:
-        yield address
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "sqlite":
-        address = f"sqlite:///{tmp_path}/puna.db"
-    else:
-        address = postgres.new_database(request.getfixturevalue("server"))
-    opened = Store.open(address)
-    yield opened
-    opened.close()
 
 
 def turn(name: str, previous: str | None = None, text: str = "hello") -> Kept:
