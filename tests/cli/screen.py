@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -85,4 +86,5 @@ class Screen:
 
 def _take_terminal() -> None:
     """Make stdin the session's terminal, so that Ctrl-C becomes a signal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a suite run in the background ignores it
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
