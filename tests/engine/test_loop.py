@@ -180,12 +180,16 @@ def test_a_broken_mask_ends_its_own_request_alone(mask: Unforkable) -> None:
 
 
 def test_a_dead_thread_leaves_nobody_waiting() -> None:
+    brake = Brake()
+
     def kill(now: int) -> None:
+        brake(now)
         if now == 3:
             raise SystemExit
 
     with serving(ScriptedModel(before_step=kill)) as (loop, _):
         tickets = [loop.submit(request(i, 60, max_tokens=20)) for i in range(3)]
+        brake.release(3)  # not before all three are in: a dead loop rightly refuses a fourth
         for ticket in tickets:
             assert isinstance(listen(ticket).last.error, EngineError)
         eventually(lambda: not loop.alive)
