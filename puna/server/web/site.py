@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from puna.accounts import Store
+from puna.errors import StoreError
 from puna.formats.store import ModelStore
 from puna.server.desk import Desk
 from puna.server.web import (
@@ -41,6 +43,8 @@ from puna.server.web.console import (
 from puna.server.web.guard import Guard
 from puna.server.web.house import House, house_of
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
+from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.under_way import RENEW_S
 
 
 class Site:
@@ -167,6 +171,7 @@ class LateSite:
         house = self._house = house_of(self._store, self._model_store, desk)
         self._site = Site(house)
         await asyncio.to_thread(house.assistant.mend)
+        self._keeping = asyncio.create_task(_keep(house.assistant))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of the application that this is mounted in."""
@@ -175,4 +180,13 @@ class LateSite:
     async def close(self) -> None:
         """End the assistant's connections."""
         if self._house is not None:
+            self._keeping.cancel()
             await self._house.assistant.close()
+
+
+async def _keep(assistant: Assistant) -> None:
+    """Say that answers are being given here, and end those of other processes that are gone."""
+    while True:
+        await asyncio.sleep(RENEW_S)
+        with suppress(StoreError):  # the next round tries again
+            await asyncio.to_thread(assistant.under_way.keep)

@@ -25,6 +25,7 @@ from puna.services.assistant.tools.search_files import SearchFiles
 from puna.services.assistant.tools.servers import ToolServers
 from puna.services.assistant.tools.tool import Tool
 from puna.services.assistant.tools.toolbox import Toolbox
+from puna.services.assistant.under_way import UnderWay
 
 
 class Assistant:
@@ -41,6 +42,7 @@ class Assistant:
         self.store, self.clock = store, clock
         self.conversations = Conversations(store, clock)
         self.messages = Messages(store, clock)
+        self.under_way = UnderWay(store, self.messages, clock)
         self.finding = Finding(store)
         self.archive = Archive(store, clock)
         self.presets = Presets(store, clock)
@@ -59,7 +61,7 @@ class Assistant:
 
     def mend(self) -> None:
         """Put right what a crash or a restored copy left; call it once, at the start."""
-        self.messages.mend()
+        self.under_way.mend()
         self.finding.mend()
         self.files.mend()
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import JSON, ForeignKey, String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from puna.accounts import holder
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
 from puna.accounts.store import Store
 from puna.errors import InvalidParameterError, NotFoundError
@@ -89,6 +90,9 @@ class MessageRow(Base):
     count: Mapped[Any] = mapped_column(JSON, default=dict)
     error: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(Moment)
+    # Which process gives an answer that is running, and when it was last heard of.
+    holder: Mapped[str | None] = mapped_column(String(200))
+    renewed_at: Mapped[datetime | None] = mapped_column(Moment)
 
     def entry(self, siblings: tuple[str, ...]) -> Entry:
         """Return it as plain data."""
@@ -114,6 +118,7 @@ class Messages:
 
     def __init__(self, store: Store, clock: Clock = utc_now) -> None:
         self._store, self._clock = store, clock
+        self.given_here: set[str] = set()  # the answers that are running in this process
 
     def say(
         self,
@@ -136,7 +141,10 @@ class Messages:
     ) -> Entry:
         """Begin an answer to `parent_id`; a further one stands beside those that are there."""
         new = self._new(conversation_id, parent_id, "assistant", "running", text="", model=model)
-        return self._add(owner, new)
+        new.holder, new.renewed_at = holder.this_process(), self._clock()
+        entry = self._add(owner, new)
+        self.given_here.add(entry.id)
+        return entry
 
     def save(
         self, owner: Owner, message_id: str, text: str, steps: Sequence[Mapping[str, Any]]
@@ -166,7 +174,9 @@ class Messages:
             row.count = dict(count or {})
             conversation.updated_at = self._clock()
             WORDS.put(session, row.number, text)
-            return row.entry(_tree(session, conversation.id).siblings(row.id))
+            ended = row.entry(_tree(session, conversation.id).siblings(row.id))
+        self.given_here.discard(message_id)
+        return ended
 
     def path(
         self,
@@ -200,15 +210,6 @@ class Messages:
             tree = _tree(session, conversation.id)
             conversation.leaf_id = tree.newest_leaf(_known(tree, message_id))
         return self.path(owner, conversation_id)
-
-    def mend(self) -> int:
-        """Mark answers that were running when the machine stopped; return how many."""
-        with self._store.write() as session:
-            rows = session.scalars(select(MessageRow).where(MessageRow.outcome == "running")).all()
-            for row in rows:
-                row.outcome, row.error = "broken", "Puna stopped while this was being answered"
-                WORDS.put(session, row.number, row.text)
-            return len(rows)
 
     def _new(
         self,

@@ -253,7 +253,7 @@ def test_a_cancelled_task_keeps_what_was_said(lite: Store) -> None:
     entry = assistant.messages.path(ann, chat.id).entries[-1]
     assert entry.outcome == "stopped"
     assert entry.text.startswith("one")
-    assert assistant.messages.mend() == 0
+    assert assistant.messages.given_here == set()
 
 
 def test_a_turn_that_is_cancelled_at_once_leaves_nothing_running(lite: Store) -> None:
@@ -268,7 +268,7 @@ def test_a_turn_that_is_cancelled_at_once_leaves_nothing_running(lite: Store) ->
         await events.aclose()
 
     ran(story)
-    assert assistant.messages.mend() == 0
+    assert assistant.messages.given_here == set()
 
 
 def test_a_failing_model_is_told_and_its_part_kept(lite: Store) -> None:

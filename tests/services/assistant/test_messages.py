@@ -56,24 +56,6 @@ def test_a_long_conversation_is_read_in_pages_quickly(store: Store) -> None:
     ]
 
 
-def test_what_was_said_stays_when_the_machine_stops(store: Store) -> None:
-    ann, messages = person(store, "ann"), Messages(store)
-    chat = Conversations(store).create(ann)
-    said = messages.say(ann, chat.id, None, "go on")
-    answer = messages.open_answer(ann, chat.id, said.id, model="m")
-    messages.save(ann, answer.id, "half of", [{"text": "half of", "calls": []}])
-    assert messages.get(ann, answer.id).outcome == "running"
-    assert messages.mend() == 1
-    assert messages.mend() == 0
-    mended = messages.get(ann, answer.id)
-    assert (mended.outcome, mended.text, mended.steps[0]["text"]) == (
-        "broken",
-        "half of",
-        "half of",
-    )
-    assert mended.error
-
-
 def test_messages_answer_each_other_within_one_conversation(store: Store) -> None:
     ann, messages = person(store, "ann"), Messages(store)
     here, there = (Conversations(store).create(ann) for _ in range(2))
