@@ -6,8 +6,10 @@ Does not know what is said in them: messages.py does.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Literal, cast
 
 from sqlalchemy import Select, String, delete, select, tuple_
@@ -16,12 +18,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
 from puna.accounts.store import Store
 from puna.errors import InvalidParameterError
-from puna.services.assistant.index import forget_gone, sweep
+from puna.services.assistant.index import overwrite_deleted
+from puna.services.assistant.indexes import EVERY_INDEX, forget_conversations
 from puna.services.assistant.owner import Owned, Owner, found, own
+from puna.services.assistant.sweeper import sweep
 from puna.services.assistant.words import fold
 
 LONGEST_TITLE = 200  # characters
 OPENING_TITLE = 60
+AT_ONCE = 50  # conversations deleted in one transaction
 UNTITLED = "New conversation"
 
 TitleBy = Literal["opening", "model", "person"]
@@ -79,8 +84,11 @@ class ConversationRow(Owned, Base):
 class Conversations:
     """Every person's conversations."""
 
-    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, store: Store, clock: Clock = utc_now, sweep_soon: Callable[[], None] | None = None
+    ) -> None:
         self._store, self._clock = store, clock
+        self._sweep = sweep_soon or partial(sweep, store, EVERY_INDEX)
 
     def create(
         self, owner: Owner, *, title: str = "", model: str = "", preset_id: str | None = None
@@ -139,22 +147,18 @@ class Conversations:
     def delete(self, owner: Owner, conversation_id: str) -> None:
         """Delete it with its messages, its files and their words in the index, for good."""
         with self._store.write() as session:
-            sweep(session)
-            session.delete(find_conversation(session, owner, conversation_id))
-            session.flush()
-            _forget_words(session)
+            find_conversation(session, owner, conversation_id)
+            _delete(session, [conversation_id])
+        self._sweep()
 
     def delete_all(self, owner: Owner) -> None:
-        """Delete every conversation of this person, for good."""
-        with self._store.write() as session:
-            sweep(session)
-            session.execute(
-                delete(ConversationRow).where(
-                    ConversationRow.tenant_id == owner.tenant_id,
-                    ConversationRow.user_id == owner.user_id,
-                )
-            )
-            _forget_words(session)
+        """Delete every conversation of this person, for good: in batches, for others write, too."""
+        with self._store.read() as session:
+            ids = session.scalars(own(select(ConversationRow.id), ConversationRow, owner)).all()
+        for at in range(0, len(ids), AT_ONCE):
+            with self._store.write() as session:
+                _delete(session, ids[at : at + AT_ONCE])
+        self._sweep()
 
     def _entitle(self, owner: Owner, conversation_id: str, title: str, by: TitleBy) -> Conversation:
         with self._store.write() as session:
@@ -193,6 +197,7 @@ def _page(owner: Owner, after: Conversation | None) -> Select[ConversationRow]:
     return query.order_by(*(column.desc() for column in order))
 
 
-def _forget_words(session: Session) -> None:
-    forget_gone(session, "assistant_message_words", "assistant_messages")
-    forget_gone(session, "assistant_passage_words", "assistant_passages")
+def _delete(session: Session, ids: Sequence[str]) -> None:
+    overwrite_deleted(session)
+    forget_conversations(session, ids)
+    session.execute(delete(ConversationRow).where(ConversationRow.id.in_(ids)))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -30,18 +31,19 @@ from sqlalchemy.orm import Mapped, Session, deferred, mapped_column
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
 from puna.accounts.store import Store
 from puna.errors import FileRefusedError
-from puna.services.assistant.index import WordIndex, forget_gone, sweep
+from puna.services.assistant.index import overwrite_deleted
+from puna.services.assistant.indexes import EVERY_INDEX, forget_file
+from puna.services.assistant.indexes import PASSAGE_WORDS as WORDS
 from puna.services.assistant.owner import Owned, Owner, found, own
 from puna.services.assistant.passages import Passage, Place, cut
 from puna.services.assistant.ranking import Embedder, bm25, fused, nearness, question_words
 from puna.services.assistant.reading import ReadingLimits, read
 from puna.services.assistant.reading.kinds import MEDIA_TYPES
+from puna.services.assistant.sweeper import sweep
 from puna.services.assistant.words import Term, folded_words, stem
 
 LONGEST_NAME = 200
 MOST_CANDIDATES = 1_000  # passages with a word of the question that are scored
-
-WORDS = WordIndex("assistant_passage_words")
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,10 @@ class Files:
         limits: FileLimits | None = None,
         embedder: Embedder | None = None,
         clock: Clock = utc_now,
+        sweep_soon: Callable[[], None] | None = None,
     ) -> None:
         self._store, self._clock = store, clock
+        self._sweep = sweep_soon or partial(sweep, store, EVERY_INDEX)
         self._limits = limits or FileLimits()
         self._embedder = embedder
 
@@ -231,10 +235,11 @@ class Files:
     def delete(self, owner: Owner, file_id: str) -> None:
         """Delete a file with its passages and their words, for good."""
         with self._store.write() as session:
-            sweep(session)
-            session.delete(_find(session, owner, file_id))
-            session.flush()
-            forget_gone(session, "assistant_passage_words", "assistant_passages")
+            overwrite_deleted(session)
+            row = _find(session, owner, file_id)
+            forget_file(session, row.id)
+            session.delete(row)
+        self._sweep()
 
     def mend(self) -> int:
         """Index the passages that are not: a restored copy brings none.  Return how many."""

@@ -7,13 +7,25 @@ Does not know whose rows they are: who asks joins the table that does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import BigInteger, Float, Subquery, column, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnClause,
+    Float,
+    Select,
+    Subquery,
+    column,
+    delete,
+    text,
+)
+from sqlalchemy import table as sql_table
 from sqlalchemy.orm import Session
 
 from puna.services.assistant.words import Term, folded_words
 
 _MOST_POSITION = 16_383  # a tsvector's last position; words after it share it
+_WORKED = 2  # changes that a merge counts at least where it wrote anything
 
 
 class WordIndex:
@@ -35,6 +47,31 @@ class WordIndex:
             written = _vector(found)
         session.execute(text(remove), {"number": number})
         session.execute(text(add), {"number": number, "words": written})
+
+    def forget(self, session: Session, numbers: Select[Any]) -> None:
+        """Let nobody find these rows any more; `rewrite` takes their words out of the file.
+
+        Call it before the rows go.  PostgreSQL's foreign key does it by itself.
+        """
+        if _is_sqlite(session):
+            rowid: ColumnClause[int] = column("rowid", BigInteger)
+            session.execute(delete(sql_table(self._table, rowid)).where(rowid.in_(numbers)))
+
+    def rewrite(self, session: Session, pages: int) -> bool:
+        """Write some pages of the index anew without what was forgotten; say if more are left.
+
+        A first call with a negative number begins.  FTS5 only notes beside the words that a row
+        is gone, until its segments are merged (sqlite.org/fts5.html#the_merge_command); a trigger
+        cannot do it, for connections trust no schema.
+        """
+        if not _is_sqlite(session):
+            return False
+        overwrite_deleted(session)
+        changes = text("SELECT total_changes()")
+        before = session.scalar(changes)
+        merge = f"INSERT INTO {self._table} ({self._table}, rank) VALUES ('merge', :pages)"
+        session.execute(text(merge), {"pages": pages})
+        return int(session.scalar(changes) or 0) - int(before or 0) >= _WORKED
 
     def missing(self, session: Session, rows: str) -> list[int]:
         """Return the numbers of the rows that are not indexed: a restored copy has no index."""
@@ -69,22 +106,10 @@ class WordIndex:
         return text(sql).bindparams(wanted=query).columns(*columns).subquery()
 
 
-def sweep(session: Session) -> None:
+def overwrite_deleted(session: Session) -> None:
     """Have SQLite overwrite what the transaction deletes; PostgreSQL's vacuum does it itself."""
     if _is_sqlite(session):
         session.execute(text("PRAGMA secure_delete = ON"))
-
-
-def forget_gone(session: Session, index: str, rows: str) -> None:
-    """Drop the words of rows that are gone and write the index anew, so that no byte stays.
-
-    PostgreSQL's foreign key has done it.  FTS5 cannot be reached by a trigger: connections trust
-    no schema.  Takes about a second where 100,000 rows are indexed.
-    """
-    if _is_sqlite(session):
-        gone = f"DELETE FROM {index} WHERE rowid NOT IN (SELECT number FROM {rows})"
-        session.execute(text(gone))
-        session.execute(text(f"INSERT INTO {index} ({index}) VALUES ('optimize')"))
 
 
 def _is_sqlite(session: Session) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
 from puna.accounts.store import Store
 from puna.errors import InvalidParameterError
-from puna.services.assistant.index import sweep
+from puna.services.assistant.index import overwrite_deleted
 from puna.services.assistant.owner import Owned, Owner, found, own
 
 LONGEST_FACT = 2_000  # characters
@@ -107,7 +107,7 @@ class Memory:
     def delete(self, owner: Owner, fact_id: str) -> None:
         """Forget a fact for good; a proposal is refused in the same way."""
         with self._store.write() as session:
-            sweep(session)
+            overwrite_deleted(session)
             session.delete(_find(session, owner, fact_id))
 
     def is_enabled(self, owner: Owner) -> bool:
