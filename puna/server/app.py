@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from puna.accounts import Caller, Ledger
+from puna.accounts import Caller, Idempotency, Ledger
 from puna.errors import PunaError
 from puna.server import (
     chat,
@@ -36,8 +36,10 @@ from puna.server.departure import ClientGoneError, nobody
 from puna.server.desk import Desk
 from puna.server.guard import Guard
 from puna.server.left import headers_of
+from puna.server.repeated import tidy
 from puna.server.services import Services
 from puna.server.settings import ServerSettings
+from puna.server.under_way import UnderWay
 
 ROUTERS: Sequence[APIRouter] = (
     chat.router,
@@ -84,6 +86,7 @@ def create_app(
         middleware=[Middleware(Guard, settings=settings, left=partial(_left, services.ledger))],
     )
     app.state.services, app.state.settings, app.state.site = services, settings, site
+    app.state.under_way, app.state.idempotency = UnderWay(), Idempotency(services.store)
     for router in ROUTERS:
         app.include_router(router)
     for error in (PunaError, RequestValidationError, HTTPException, Exception):
@@ -102,7 +105,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     desk = app.state.desk = Desk(services.models, services.ledger, settings)
     app.state.pulse = health.Pulse(desk)
     desk.tally.watch(metrics.EngineGauges(desk))
-    keeping = asyncio.create_task(desk.keep_books())
+    keeping = asyncio.gather(desk.keep_books(), tidy(app.state.idempotency))
     warming = asyncio.create_task(app.state.pulse.ailment())
     site: Site | None = app.state.site
     if site is not None:

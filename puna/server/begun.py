@@ -17,6 +17,7 @@ from puna.server.departure import while_connected
 from puna.server.desk import Desk, Preparing
 from puna.server.job import Job
 from puna.server.left import headers_of
+from puna.server.repeated import Once
 from puna.server.stream import Events, EventStream
 
 
@@ -46,15 +47,25 @@ async def answered(
     asked: Asked,
     *,
     whole: Callable[[Job], Awaitable[Response]],
-    events: Callable[[Job], Events],
-    stream: bool | None,
+    events: Callable[[Job], Events] | None = None,
+    stream: bool | None = False,
+    lasting: bool = False,
 ) -> Response:
-    """Begin and answer; a client that goes away ends it."""
-    if stream:
-        job = await while_connected(asked.request, asked.begin())
-        return EventStream(events(job), job, asked.desk.settings)
+    """Begin and answer, with `stream` by `events`, once for each Idempotency-Key.
+
+    A client that goes away ends it, unless it is `lasting` or has a key to ask again with.
+    """
 
     async def begin_and_answer() -> Response:
         return await whole(await asked.begin())
 
+    streamed = events if stream else None
+    once = await Once.of(asked.request, asked.caller)
+    if once is not None:
+        if streamed is not None:
+            return await once.stream(asked.begin, streamed)
+        return await once.whole(begin_and_answer)
+    if streamed is not None:
+        job = await while_connected(asked.request, asked.begin())
+        return EventStream(streamed(job), None if lasting else job, asked.desk.settings)
     return await while_connected(asked.request, begin_and_answer())

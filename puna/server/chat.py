@@ -19,12 +19,13 @@ from puna.server.chat_answer import ChatChunks, ChatStyle, whole
 from puna.server.chat_request import ChatRequest, Dialog
 from puna.server.envelope import Envelope
 from puna.server.job import Job
+from puna.server.reference import STREAM, ChatCompletion, CountedTokens, answers
 from puna.server.stream import DONE, Events, event
 
 router = APIRouter(tags=["chat"], responses=failures.RESPONSES)
 
 
-@router.post("/v1/chat/completions")
+@router.post("/v1/chat/completions", responses=answers(ChatCompletion, STREAM))
 async def create_chat_completion(
     body: ChatRequest, request: Request, caller: ChatCaller
 ) -> Response:
@@ -65,7 +66,12 @@ def _style(body: ChatRequest, job: Job) -> ChatStyle:
     )
 
 
-@router.post("/v1/chat/completions/input_tokens", tags=["tokens"])
+@router.post(
+    "/v1/chat/completions/input_tokens",
+    tags=["tokens"],
+    response_model=None,
+    responses=answers(CountedTokens),
+)
 async def count_chat_tokens(body: Dialog, request: Request, caller: ChatCaller) -> dict[str, Any]:
     """Say how many tokens a dialog takes as a prompt; nothing is charged."""
     caller.plan.check_model(body.model)

@@ -17,6 +17,8 @@ from puna.llm.prepared import Prepared
 from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject, Sampling
 from puna.text.answer_grammar import Form, answer_grammar
 
+MOST_MESSAGES = 2048
+
 ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 
 
@@ -142,7 +144,7 @@ class Dialog(Sampling):
     """What makes the prompt of a chat: also what can be counted."""
 
     model: ModelName
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=2048)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
     tools: Annotated[list[ChatTool], Field(max_length=128)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
 

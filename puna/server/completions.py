@@ -21,13 +21,14 @@ from puna.server.completion_answer import CompletionStyle, LogprobsObject
 from puna.server.completion_request import CompletionRequest
 from puna.server.envelope import Envelope
 from puna.server.job import Job
+from puna.server.reference import STREAM, TextCompletion, answers
 from puna.server.stream import DONE, Events, event
 from puna.server.usage import timings_object, usage_object
 
 router = APIRouter(tags=["completions"], responses=failures.RESPONSES)
 
 
-@router.post("/v1/completions")
+@router.post("/v1/completions", responses=answers(TextCompletion, STREAM))
 async def create_completion(
     body: CompletionRequest, request: Request, caller: ChatCaller
 ) -> Response:

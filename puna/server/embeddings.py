@@ -20,9 +20,10 @@ from puna.llm.embedding import Embedding
 from puna.llm.prepared import Prepared
 from puna.server import failures
 from puna.server.auth import EmbeddingsCaller
-from puna.server.begun import Asked
-from puna.server.departure import while_connected
+from puna.server.begun import Asked, answered
 from puna.server.fields import Body, ModelName, TokenId
+from puna.server.job import Job
+from puna.server.reference import EmbeddingsShape, answers
 
 MOST_TEXTS = 2048  # as OpenAI has it
 
@@ -63,19 +64,16 @@ class EmbeddingsRequest(Body):
         return numbers
 
 
-@router.post("/v1/embeddings")
+@router.post("/v1/embeddings", responses=answers(EmbeddingsShape))
 async def create_embeddings(
     body: EmbeddingsRequest, request: Request, caller: EmbeddingsCaller
 ) -> Response:
     """Return a vector of length 1 for each text, in their order."""
-    prepare = partial(body.prepare, cache_salt=caller.tenant_id)
-    return await while_connected(
-        request, _answer(body, Asked(request, caller, body.model, prepare))
-    )
+    asked = Asked(request, caller, body.model, partial(body.prepare, cache_salt=caller.tenant_id))
+    return await answered(asked, whole=partial(_answer, body))
 
 
-async def _answer(body: EmbeddingsRequest, asked: Asked) -> Response:
-    job = await asked.begin()
+async def _answer(body: EmbeddingsRequest, job: Job) -> Response:
     vectors: dict[int, bytes] = {}
     async with job:
         async for number, batch in job.batches():

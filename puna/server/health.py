@@ -15,12 +15,23 @@ from starlette.responses import JSONResponse, Response
 from puna.errors import ModelUnavailableError, PunaError
 from puna.llm import LLM
 from puna.llm.asynchronous import Talk, worked
+from puna.server import failures
 from puna.server.desk import Desk
+from puna.server.reference import Health, answers
+
+LOADING = "the model is being loaded"
 
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/health", responses={503: {"description": "Not ready; the body says why."}})
+@router.get(
+    "/health",
+    responses={
+        **answers(Health),
+        421: failures.RESPONSES[421],
+        503: {"model": Health, "description": "Not ready; the body says why."},
+    },
+)
 async def health(request: Request) -> Response:
     """Say "ok" if the model answers."""
     pulse: Pulse = request.app.state.pulse
@@ -47,7 +58,8 @@ class Pulse:
         async with self._turn:
             if time.monotonic() - self._felt_at > self._desk.settings.fresh_s:
                 self._reason = await self._feel()
-                self._felt_at = time.monotonic()
+                # A load may end at any moment, and asking for it costs nothing: not remembered.
+                self._felt_at = float("-inf") if self._reason == LOADING else time.monotonic()
             return self._reason
 
     async def _feel(self) -> str | None:
@@ -59,7 +71,7 @@ class Pulse:
                 if time.monotonic() - llm.spoke_at > settings.fresh_s:
                     await asyncio.wait_for(_one_token(llm), settings.probe_s)
         except ModelUnavailableError:
-            return "the model is being loaded"
+            return LOADING
         except TimeoutError:
             return "the engine does not answer"
         except PunaError:

@@ -30,18 +30,13 @@ class Job:
         self, desk: Desk, llm: LLM, talks: list[Talk], admission: Admission, place: AsyncExitStack
     ) -> None:
         self.llm, self.talks, self.admission = llm, talks, admission
-        self._desk, self._place = desk, place
+        self.desk, self._place = desk, place
         self._closing: asyncio.Task[None] | None = None
 
     @property
     def usage(self) -> Usage:
         """What the engine has counted up to now, for all answers."""
-        counts = [talk.usage for talk in self.talks]
-        return Usage(
-            sum(usage.prompt_tokens for usage in counts),
-            sum(usage.completion_tokens for usage in counts),
-            sum(usage.cached_tokens for usage in counts),
-        )
+        return sum((talk.usage for talk in self.talks), Usage())
 
     @property
     def timings(self) -> Timings:
@@ -49,10 +44,16 @@ class Job:
         return max((talk.timings for talk in self.talks), key=_spent_s, default=Timings())
 
     async def batches(self) -> AsyncIterator[tuple[int, list[Delta]]]:
-        """Yield each answer's number with what it said since the last time, one after the other."""
+        """Yield each answer's number with what it said since the last time, one after the other.
+
+        What is handed out here is noted before: it is charged, should the process be killed.
+        """
+        told = Usage()
         for number, talk in enumerate(self.talks):
             async for batch in talk:
+                self.desk.counts.note(self.admission.id, told + talk.usage)
                 yield number, batch
+            told += talk.usage
 
     async def replies(self) -> list[Reply]:
         """Return every answer whole."""
@@ -69,7 +70,7 @@ class Job:
     async def close(self, outcome: Outcome) -> None:
         """End, settle, and give the place back; a second call waits for the first."""
         if self._closing is None:
-            self._closing = self._desk.do(self._close(outcome))
+            self._closing = self.desk.do(self._close(outcome))
         await asyncio.shield(self._closing)
 
     async def __aenter__(self) -> Self:
@@ -87,10 +88,10 @@ class Job:
         try:
             for talk in self.talks:
                 await talk.close()
-            await self._desk.settle(self.admission, self.usage, outcome)
-            self._desk.tally.count(self.usage, self.timings, outcome)
+            await self.desk.settle(self.admission, self.usage, outcome)
+            self.desk.tally.count(self.usage, self.timings, outcome)
         finally:
-            self._desk.forget(self)
+            self.desk.forget(self)
             await self._place.aclose()
 
 

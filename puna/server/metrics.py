@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from puna.server import failures
 from puna.server.auth import AdminCaller
@@ -19,7 +19,11 @@ from puna.server.tally import gauge
 router = APIRouter(tags=["operation"], responses=failures.RESPONSES)
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request, _caller: AdminCaller) -> Response:
     """Counters and gauges in Prometheus' text format."""
     desk: Desk = request.app.state.desk

@@ -12,11 +12,12 @@ from puna.errors import ForbiddenError, ModelNotFoundError
 from puna.llm.cards import ModelCard
 from puna.server import failures
 from puna.server.auth import ChatCaller
+from puna.server.reference import ModelList, ModelShape, answers
 
 router = APIRouter(tags=["models"], responses=failures.RESPONSES)
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", response_model=None, responses=answers(ModelList))
 async def list_models(request: Request, caller: ChatCaller) -> dict[str, Any]:
     """List what may be asked for as `model`."""
     cards = await asyncio.to_thread(request.app.state.services.models.names)
@@ -24,7 +25,7 @@ async def list_models(request: Request, caller: ChatCaller) -> dict[str, Any]:
     return {"object": "list", "data": [model_object(card) for card in offered]}
 
 
-@router.get("/v1/models/{model:path}")
+@router.get("/v1/models/{model:path}", response_model=None, responses=answers(ModelShape))
 async def get_model(model: str, request: Request, caller: ChatCaller) -> dict[str, Any]:
     """Describe one model."""
     if not offers(caller.plan, model):

@@ -7,7 +7,7 @@ and no store.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from puna.accounts.schema import new_id
 from puna.chat import Delta, FinishReason, ToolCall, Usage
 from puna.server.response_items import Object, call_item
 
-Status = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
+Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 _ENDS: Mapping[Status, str] = {"cancelled": "incomplete"}  # OpenAI has no event of its own
 
 
@@ -27,10 +27,10 @@ class Draft:
             "id": f"resp_{new_id('r').removeprefix('r_')}",
             "object": "response",
             "created_at": int(time.time()),
-            "status": "in_progress",
-            "background": False,
+            "status": "queued" if echoed["background"] else "in_progress",
             "error": None,
             "incomplete_details": None,
+            "completed_at": None,
             "output": [],
             "usage": None,
             **echoed,
@@ -38,6 +38,7 @@ class Draft:
         self._one_call = one_call
         self._number = 0
         self._said: Object | None = None  # the message that is being written
+        self._scores: list[Object] = []  # of tokens whose text has not come out yet
         self._reason: FinishReason | None = None
 
     @property
@@ -48,10 +49,14 @@ class Draft:
     def opening(self) -> Iterator[Object]:
         """Tell that it has begun."""
         yield self._whole("created")
+        if self.response["status"] == "queued":
+            yield self._whole("queued")
+            self.response["status"] = "in_progress"
         yield self._whole("in_progress")
 
-    def read(self, delta: Delta) -> Iterator[Object]:
-        """Take in a delta."""
+    def read(self, delta: Delta, scores: Sequence[Object] = ()) -> Iterator[Object]:
+        """Take in a delta, with the log-probabilities of its tokens where they are wanted."""
+        self._scores += scores
         if delta.text:
             yield from self._say(delta.text)
         for call in delta.tool_calls[:1] if self._one_call else delta.tool_calls:
@@ -66,6 +71,8 @@ class Draft:
         yield from self._end_message("completed" if ended == "completed" else "incomplete")
         self.response["status"] = ended
         self.response["usage"] = usage_object(usage)
+        if ended == "completed":
+            self.response["completed_at"] = int(time.time())
         if ended == "incomplete":
             self.response["incomplete_details"] = {"reason": "max_output_tokens"}
 
@@ -83,8 +90,11 @@ class Draft:
         if self._said is None:
             yield from self._begin_message()
         assert self._said is not None
-        self._said["content"][0]["text"] += text
-        yield self._text_event("delta", delta=text)
+        part = self._said["content"][0]
+        part["text"] += text
+        scores, self._scores = self._scores, []
+        part["logprobs"] += scores
+        yield self._text_event("delta", delta=text, logprobs=scores)
 
     def _begin_message(self) -> Iterator[Object]:
         message: Object = {
@@ -105,16 +115,23 @@ class Draft:
         if message is None:
             return
         part = message["content"][0]
+        part["logprobs"] += self._scores  # of tokens that never became text
+        self._scores = []
         place = {"item_id": message["id"], "output_index": len(self.response["output"]) - 1}
         yield self._event(
-            "output_text.done", **place, content_index=0, text=part["text"], logprobs=[]
+            "output_text.done",
+            **place,
+            content_index=0,
+            text=part["text"],
+            logprobs=part["logprobs"],
         )
-        yield self._event("content_part.done", **place, content_index=0, part=part)
+        yield self._event("content_part.done", **place, content_index=0, part=dict(part))
         message["status"] = status
         yield self._done(message)
 
     def _call(self, call: ToolCall) -> Iterator[Object]:
         yield from self._end_message("completed")
+        self._scores = []  # what a call is made of is no text
         item = call_item(call.id, call.name, call.arguments)
         yield self._added({**item, "arguments": "", "status": "in_progress"})
         self.response["output"][-1] = item
@@ -141,7 +158,6 @@ class Draft:
             item_id=self._said["id"],
             output_index=index,
             content_index=0,
-            logprobs=[],
             **more,
         )
 

@@ -12,11 +12,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from puna.server.chat_request import ChatRequest, ToolName
+from puna.errors import InvalidParameterError
+from puna.server.chat_request import MOST_MESSAGES, ChatRequest, ToolName
 from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject
 from puna.server.response_items import Items, Object, chat_messages
 
 NO_ZERO = r"^[^\x00]+$"  # PostgreSQL's text holds no zero byte
+LOGPROBS = "message.output_text.logprobs"
+# The others tell of things that no answer of ours holds, and so add nothing.
+Includable = Literal[
+    "message.output_text.logprobs",
+    "message.input_image.image_url",
+    "reasoning.encrypted_content",
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+]
 ResponseId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_ZERO)]
 
 
@@ -86,24 +99,36 @@ class ResponseRequest(Body):
         ]
         | None
     ) = None
-    truncation: Literal["disabled"] | None = None
-    background: Literal[False] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    background: bool | None = None
+    include: list[Includable] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     user: str | None = None
     conversation: None = None
     prompt: None = None
 
-    @field_validator("conversation", "prompt", mode="before")
+    @field_validator("conversation", mode="before")
     @classmethod
-    def _refuse(cls, value: object) -> None:
+    def _refuse_conversation(cls, value: object) -> None:
         if value is not None:
-            raise ValueError("is not supported; send input and previous_response_id")
+            raise ValueError(
+                "is not kept here; send previous_response_id, the id of the response before"
+            )
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _refuse_prompt(cls, value: object) -> None:
+        if value is not None:
+            raise ValueError("templates are not kept here; send their text as instructions")
 
     @model_validator(mode="after")
-    def _check_chat(self) -> ResponseRequest:
+    def _check(self) -> ResponseRequest:
+        if self.background and self.store is False:
+            raise ValueError("background needs store: who asks later finds what was kept")
         try:
             self.chat(())
-        except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        except InvalidParameterError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @cached_property
@@ -111,12 +136,33 @@ class ResponseRequest(Body):
         """What was sent, as it is kept and listed."""
         return [item.item() for item in self.input]
 
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether the text comes with the log-probabilities of its tokens."""
+        return LOGPROBS in (self.include or ())
+
     def chat(self, earlier: Sequence[Object]) -> ChatRequest:
-        """Return the chat that it stands for, after the items of earlier turns."""
+        """Return the chat that it stands for, after the items of earlier turns.
+
+        InvalidParameterError where there is no such chat.
+        """
+        messages = chat_messages(self.instructions, [*earlier, *self.items])
+        if len(messages) > MOST_MESSAGES:
+            raise InvalidParameterError(
+                f"the dialog has {len(messages)} turns, more than the {MOST_MESSAGES} that are "
+                "read; begin a new one, with what matters of the old as instructions"
+            )
+        try:
+            return self._chat(messages)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise InvalidParameterError(said) from None
+
+    def _chat(self, messages: list[Object]) -> ChatRequest:
         return ChatRequest.model_validate(
             {
                 "model": self.model,
-                "messages": chat_messages(self.instructions, [*earlier, *self.items]),
+                "messages": messages,
                 "tools": [_chat_tool(tool) for tool in self.tools or ()] or None,
                 "tool_choice": self._chat_choice(),
                 "parallel_tool_calls": self.parallel_tool_calls,
@@ -124,6 +170,8 @@ class ResponseRequest(Body):
                 "max_completion_tokens": self.max_output_tokens,
                 "temperature": self.temperature,
                 "top_p": self.top_p,
+                "logprobs": self.wants_logprobs,
+                "top_logprobs": self.top_logprobs if self.wants_logprobs else None,
             }
         )
 
@@ -133,6 +181,7 @@ class ResponseRequest(Body):
         form = text.format or PlainFormat(type="text")
         choice = self.tool_choice
         return {
+            "background": bool(self.background),
             "instructions": self.instructions,
             "max_output_tokens": self.max_output_tokens,
             "max_tool_calls": None,
@@ -148,8 +197,8 @@ class ResponseRequest(Body):
             if isinstance(choice, NamedTool)
             else choice or "auto",
             "tools": [tool.model_dump() for tool in self.tools or ()],
-            "top_logprobs": 0,
-            "truncation": "disabled",
+            "top_logprobs": self.top_logprobs or 0,
+            "truncation": self.truncation or "disabled",
             "user": self.user,
         }
 

@@ -37,7 +37,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: Events, job: Job, settings: ServerSettings) -> None:
+    def __init__(self, events: Events, job: Job | None, settings: ServerSettings) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._events, self._job = events, job
@@ -55,8 +55,8 @@ class EventStream(Response):
                 writing.cancel()
             with suppress(asyncio.CancelledError, TimeoutError, OSError):
                 await writing
-            # Events that were never begun have left the job open.
-            await self._job.close("disconnect")
+            if self._job is not None:
+                await self._job.close("disconnect")
 
     async def _write(self, send: Send) -> None:
         async with (

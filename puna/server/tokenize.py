@@ -17,6 +17,7 @@ from puna.llm.asynchronous import worked
 from puna.server import failures
 from puna.server.auth import ChatCaller
 from puna.server.fields import Body, ModelName, TokenId
+from puna.server.reference import Text, TokenizerInfo, TokenList, answers
 
 router = APIRouter(tags=["tokens"], responses=failures.RESPONSES)
 
@@ -56,7 +57,7 @@ class DetokenizeRequest(Body):
     tokens: Annotated[list[TokenId], Field(max_length=1_000_000)]
 
 
-@router.post("/tokenize")
+@router.post("/tokenize", response_model=None, responses=answers(TokenList))
 async def tokenize(body: TokenizeRequest, request: Request, caller: ChatCaller) -> dict[str, Any]:
     """Cut a text into tokens."""
     model = body.model or request.app.state.desk.settings.default_model
@@ -65,7 +66,7 @@ async def tokenize(body: TokenizeRequest, request: Request, caller: ChatCaller) 
         return await worked(partial(_tokens, body, llm))
 
 
-@router.post("/detokenize")
+@router.post("/detokenize", response_model=None, responses=answers(Text))
 async def detokenize(
     body: DetokenizeRequest, request: Request, caller: ChatCaller
 ) -> dict[str, Any]:
@@ -77,7 +78,7 @@ async def detokenize(
     return {"content": text, "prompt": text}
 
 
-@router.get("/tokenizer_info")
+@router.get("/tokenizer_info", response_model=None, responses=answers(TokenizerInfo))
 async def tokenizer_info(request: Request, caller: ChatCaller) -> dict[str, Any]:
     """Say which control tokens begin and end a text, for evaluation harnesses."""
     model = request.app.state.desk.settings.default_model

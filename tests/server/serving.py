@@ -64,6 +64,11 @@ class Served:
         with self.services.store.read() as session:
             return list(session.scalars(query))
 
+    def latest_charge(self) -> EntryRow:
+        query = select(EntryRow).where(EntryRow.kind == "charge").order_by(EntryRow.number.desc())
+        with self.services.store.read() as session:
+            return session.scalars(query.limit(1)).one()
+
     def wait_ready(self) -> None:
         """Wait until the model is loaded and answers."""
         while httpx2.get(f"{self.url}/health", timeout=30).status_code != 200:
@@ -89,12 +94,15 @@ def served(
     model: Path,
     settings: ServerSettings | None = None,
     context_tokens: int | None = 2048,
+    *,
+    url: str | None = None,
+    kind: type[Models] = Models,
 ) -> Iterator[Served]:
-    """Serve `model` on a free port of this machine."""
-    store = Store.open(f"sqlite:///{folder}/puna.db")
+    """Serve `model` on a free port of this machine; accounts are in `folder`, or at `url`."""
+    store = Store.open(url or f"sqlite:///{folder}/puna.db")
     engine = EngineSettings(max_batch_tokens=64, max_sequences=8, prefill_beside_decode_tokens=16)
     opening = ModelSettings(context_tokens=context_tokens, threads=1, engine=engine)
-    models = Models(ModelStore(folder), opening, {MODEL: model})
+    models = kind(ModelStore(folder), opening, {MODEL: model})
     settings = settings or ServerSettings(default_model=MODEL)
     site = LateSite(store, ModelStore(folder))
     app = create_app(Services.of(store, models), settings, site)

@@ -112,6 +112,50 @@ def test_a_stream_tells_every_change_in_openais_order(server: Served) -> None:
     assert kept.output_text == said
 
 
+def test_the_text_comes_with_its_tokens_probabilities_if_they_are_asked_for(
+    server: Served,
+) -> None:
+    api = client(server)
+    ask: dict[str, Any] = {
+        "input": "hello",
+        "include": ["message.output_text.logprobs"],
+        "top_logprobs": 2,
+        **SHORT,
+    }
+    made = api.responses.create(**ask)
+    assert made.top_logprobs == 2
+    message = made.output[0]
+    assert message.type == "message"
+    part = message.content[0]
+    assert part.type == "output_text"
+    assert part.logprobs is not None
+    said = api.chat.completions.create(
+        model="tiny",
+        temperature=0,
+        max_completion_tokens=6,
+        logprobs=True,
+        top_logprobs=2,
+        messages=[{"role": "user", "content": "hello"}],
+    )
+    assert said.choices[0].logprobs is not None
+    expected = [one.model_dump() for one in said.choices[0].logprobs.content or ()]
+    assert [one.model_dump() for one in part.logprobs] == expected
+    assert len(expected) == 6
+    events = list(api.responses.create(stream=True, **ask))
+    streamed = [
+        (one.token, one.logprob)
+        for event in events
+        if event.type == "response.output_text.delta"
+        for one in event.logprobs
+    ]
+    assert streamed == [(one.token, one.logprob) for one in part.logprobs][: len(streamed)]
+    done = next(event for event in events if event.type == "response.output_text.done")
+    assert [one.token for one in done.logprobs] == [one.token for one in part.logprobs]
+    plain = api.responses.create(input="hello", top_logprobs=2, **SHORT)
+    assert plain.output[0].type == "message"
+    assert plain.output[0].content[0].model_dump()["logprobs"] == []
+
+
 def test_the_clients_own_stream_gathers_the_whole(server: Served) -> None:
     with client(server).responses.stream(input="hello", **SHORT) as stream:
         kinds = {event.type for event in stream}
@@ -195,8 +239,10 @@ def test_a_response_under_way_is_cancelled_by_its_tenant(server: Served) -> None
             assert api.responses.cancel(last[0].response.id).status == "cancelled"
     assert last[-1].response.status == "cancelled"
     assert api.responses.retrieve(last[0].response.id).status == "cancelled"
+    assert api.responses.cancel(last[0].response.id).status == "cancelled"
+    whole = api.responses.create(input="hello", **SHORT)
     with pytest.raises(openai.BadRequestError, match="has ended"):
-        api.responses.cancel(last[0].response.id)
+        api.responses.cancel(whole.id)
     server.wait_idle()
 
 
@@ -206,8 +252,11 @@ def test_a_response_under_way_is_cancelled_by_its_tenant(server: Served) -> None
         {"input": []},
         {"input": [{"type": "reasoning"}]},
         {"input": [{"role": "tool", "content": "x"}]},
-        {"input": "x", "background": True},
         {"input": "x", "conversation": "c"},
+        {"input": "x", "include": ["message.output_text"]},
+        {"input": "x", "top_logprobs": 21},
+        {"input": "x", "truncation": "some"},
+        {"input": "x", "prompt": {"id": "p"}},
         {"input": "x", "tool_choice": "required"},
         {"input": "x", "max_output_tokens": 0},
         {"input": "x", "metadata": {"a": 1}},
@@ -221,6 +270,18 @@ def test_what_cannot_be_answered_is_a_400_in_openais_shape(
     refused = httpx.post(url, json={"model": "tiny", **body}, headers=server.headers())
     assert refused.status_code == 400, refused.text
     assert set(refused.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_dialog_of_more_turns_than_are_read_is_refused(server: Served) -> None:
+    api = client(server)
+    turns: Any = [{"role": "user", "content": "a"}] * 1400
+    first = api.responses.create(
+        model="tiny", input=turns, truncation="auto", max_output_tokens=2, store=True
+    )
+    with pytest.raises(openai.BadRequestError, match="more than the 2048"):
+        api.responses.create(
+            model="tiny", input=turns, previous_response_id=first.id, max_output_tokens=2
+        )
 
 
 def test_it_is_charged_once_for_what_the_engine_counted(server: Served) -> None:

@@ -10,12 +10,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, delete, select
+from sqlalchemy import ForeignKey, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from puna.accounts import holder
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, utc_now
 from puna.accounts.store import Store
-from puna.errors import InvalidParameterError, NotFoundError
+from puna.errors import ConflictError, InvalidParameterError, NotFoundError
 
 LONGEST_CHAIN = 1000
 
@@ -28,6 +29,8 @@ class Kept:
 
     items: list[Item]
     response: dict[str, Any]
+    ended: bool = True
+    lost: bool = False  # it never ends: who made it is gone, or is this process, which would know
 
     @property
     def id(self) -> str:
@@ -57,10 +60,12 @@ class ResponseRow(Base):
     items: Mapped[str] = mapped_column(Text)
     response: Mapped[str] = mapped_column(Text)
     created_at: Mapped[Any] = mapped_column(Moment)
+    holder: Mapped[str | None] = mapped_column(String(200))  # who makes it, until it has ended
 
     def kept(self) -> Kept:
         """Return it as plain data."""
-        return Kept(json.loads(self.items), json.loads(self.response))
+        items, response = json.loads(self.items), json.loads(self.response)
+        return Kept(items, response, self.holder is None, _has_let_go(self.holder))
 
 
 class Responses:
@@ -70,7 +75,7 @@ class Responses:
         self._store, self._clock = store, clock
 
     def keep(self, tenant_id: str, kept: Kept) -> None:
-        """Keep a turn until it is deleted."""
+        """Keep a turn until it is deleted; one that has not ended is this process's to finish."""
         with self._store.write() as session:
             session.add(
                 ResponseRow(
@@ -79,7 +84,17 @@ class Responses:
                     items=_text(kept.items),
                     response=_text(kept.response),
                     created_at=self._clock(),
+                    holder=None if kept.ended else holder.this_process(),
                 )
+            )
+
+    def finish(self, tenant_id: str, kept: Kept) -> None:
+        """Put in how a kept turn has ended, unless it was deleted meanwhile."""
+        with self._store.write() as session:
+            session.execute(
+                update(ResponseRow)
+                .where(ResponseRow.id == kept.id, ResponseRow.tenant_id == tenant_id)
+                .values(response=_text(kept.response), holder=None)
             )
 
     def get(self, tenant_id: str, response_id: str) -> Kept:
@@ -90,8 +105,8 @@ class Responses:
     def history(self, tenant_id: str, response_id: str) -> list[Item]:
         """Return all items that led to a response and its own, oldest first.
 
-        NotFoundError where one on the way was deleted; InvalidParameterError for a chain without
-        an end in sight.
+        NotFoundError where one on the way was deleted; ConflictError where the last has not
+        ended; InvalidParameterError for a chain without an end in sight.
         """
         turns: list[Kept] = []
         with self._store.read() as session:
@@ -101,6 +116,8 @@ class Responses:
                     raise InvalidParameterError(f"{response_id} builds on too many responses")
                 turns.append(_find(session, tenant_id, wanted))
                 wanted = turns[-1].previous_id
+        if not turns[0].ended:
+            raise ConflictError(f"{response_id} has not ended; build on it once it has")
         return [item for kept in reversed(turns) for item in kept.turn]
 
     def delete(self, tenant_id: str, response_id: str) -> None:
@@ -117,6 +134,10 @@ def _find(session: Session, tenant_id: str, response_id: str) -> Kept:
     if row is None:
         raise NotFoundError(f"there is no response {response_id[:64]!r}; it may have been deleted")
     return row.kept()
+
+
+def _has_let_go(maker: str | None) -> bool:
+    return maker is not None and (maker == holder.this_process() or holder.is_gone(maker))
 
 
 def _text(value: object) -> str:

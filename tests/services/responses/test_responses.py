@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from puna.accounts import Tenants
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT
-from puna.errors import NotFoundError
+from puna.errors import ConflictError, NotFoundError
 from puna.services.responses import Item, Kept, Responses
 from puna.services.responses.responses import ResponseRow
 
@@ -53,6 +55,43 @@ def test_every_text_comes_back_as_it_was(store: Store) -> None:
     text = "Grüße \U0001f999 \x00 \ud800 'quoted'"
     Responses(store).keep(OWNER_TENANT, turn("a", text=text))
     assert Responses(store).get(OWNER_TENANT, "a").items[0]["text"] == text
+
+
+def test_a_turn_that_has_not_ended_is_finished_once(store: Store) -> None:
+    responses = Responses(store)
+    responses.keep(OWNER_TENANT, replace(turn("a"), ended=False))
+    begun = responses.get(OWNER_TENANT, "a")
+    assert (begun.ended, begun.response) == (False, turn("a").response)
+    with pytest.raises(ConflictError, match="has not ended"):
+        responses.history(OWNER_TENANT, "a")
+    said = {**turn("a").response, "output": []}
+    responses.finish(OWNER_TENANT, Kept([], said))
+    ended = responses.get(OWNER_TENANT, "a")
+    assert (ended.ended, ended.response, ended.items) == (True, said, turn("a").items)
+
+
+def test_a_deleted_turn_is_not_finished(store: Store) -> None:
+    responses = Responses(store)
+    responses.keep(OWNER_TENANT, replace(turn("a"), ended=False))
+    responses.delete(OWNER_TENANT, "a")
+    responses.finish(OWNER_TENANT, turn("a"))
+    with pytest.raises(NotFoundError):
+        responses.get(OWNER_TENANT, "a")
+
+
+def test_a_turn_whose_maker_has_let_it_go_is_lost(store: Store) -> None:
+    responses = Responses(store)
+    responses.keep(OWNER_TENANT, replace(turn("a"), ended=False))
+    assert responses.get(OWNER_TENANT, "a").lost  # this process knows of none that it makes
+    with store.write() as session:
+        machine, process, started = str(session.scalars(select(ResponseRow)).one().holder).split(
+            ":"
+        )
+        earlier = f"{machine}:{process}:{int(started) - 1}"
+    for holder, lost in ((earlier, True), ("elsewhere:1:1", False)):
+        with store.write() as session:
+            session.execute(update(ResponseRow).values(holder=holder))
+        assert responses.get(OWNER_TENANT, "a").lost is lost
 
 
 def test_the_table_is_as_the_model_says(store: Store) -> None:
