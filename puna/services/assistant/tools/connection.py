@@ -7,6 +7,7 @@ Does not know who may call what.  The server sees arguments alone, none of Puna'
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -16,16 +17,19 @@ from typing import Any, TypeVar
 import httpx2
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import TextContent
+from mcp.types import TextContent, Tool
 
 from puna.chat import Tool as Definition
 from puna.errors import ToolError
+from puna.services.assistant.tools.bounded import Bounded
 from puna.services.assistant.tools.servers import ToolServer
 
 START_S = 20.0
 CALL_S = 30.0
 MOST_TOOLS = 200  # of one server
-LONGEST_DESCRIPTION = 2_000
+MOST_PAGES = 20  # of the list
+LONGEST_DESCRIPTION = 2_000  # characters
+LONGEST_SCHEMA = 20_000  # characters; the model would have to read it
 MOST_EVENT_BYTES = 4 * 2**20
 
 Result = TypeVar("Result")
@@ -47,8 +51,7 @@ class Connection:
         """Return what the server offers; ToolError if it cannot be reached."""
 
         async def listed(client: Client) -> list[Definition]:
-            answer = await client.list_tools()
-            return [_definition(tool) for tool in answer.tools[:MOST_TOOLS]]
+            return [_definition(tool) async for tool in _tools(client)]
 
         return await self._asked(listed, self._start_s)
 
@@ -129,10 +132,27 @@ async def _transport(server: ToolServer) -> AsyncIterator[Any]:
         return
     headers = {"Authorization": f"Bearer {_token(server)}"} if server.token_file else {}
     timeout = httpx2.Timeout(START_S, read=CALL_S)
-    async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as client:
+    # The package follows redirects within the address's own origin alone.
+    client = httpx2.AsyncClient(
+        headers=headers, timeout=timeout, trust_env=False, transport=Bounded()
+    )
+    async with client:
         yield streamable_http_client(
             server.url, http_client=client, max_sse_event_size=MOST_EVENT_BYTES
         )
+
+
+async def _tools(client: Client) -> AsyncIterator[Tool]:
+    """Yield what the server lists, page by page, as far as anybody would read."""
+    cursor, left = None, MOST_TOOLS
+    for _ in range(MOST_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        for tool in page.tools[:left]:
+            if len(json.dumps(tool.input_schema)) <= LONGEST_SCHEMA:
+                yield tool
+        cursor, left = page.next_cursor, left - len(page.tools)
+        if not cursor or left <= 0:
+            return
 
 
 def _token(server: ToolServer) -> str:
@@ -142,7 +162,7 @@ def _token(server: ToolServer) -> str:
         raise ToolError(f"the token of {server.name!r} cannot be read: {error.strerror}") from None
 
 
-def _definition(tool: Any) -> Definition:
+def _definition(tool: Tool) -> Definition:
     described = (tool.description or "")[:LONGEST_DESCRIPTION]
     return Definition(tool.name, described, dict(tool.input_schema))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from puna.errors import ToolError
 from puna.services.assistant.tools.connection import Connection
 from puna.services.assistant.tools.servers import ToolServer
 from tests.services.assistant.story import ran
+from tests.services.assistant.tools.over_http import served_over_http
 
 SMALL = str(Path(__file__).with_name("small_server.py"))
 STDIO = ToolServer("small", command=(sys.executable, SMALL))
@@ -22,28 +21,8 @@ STDIO = ToolServer("small", command=(sys.executable, SMALL))
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[ToolServer]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, SMALL, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _await(port)
-        yield ToolServer("small", url=f"http://127.0.0.1:{port}/mcp")
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _await(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not start")
+    with served_over_http() as url:
+        yield ToolServer("small", url=url)
 
 
 @pytest.fixture(params=["stdio", "http"])
