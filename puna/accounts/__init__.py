@@ -11,6 +11,7 @@ from puna.accounts.idempotency import Idempotency, Recorded
 from puna.accounts.keys import Key, Keys, NewKey
 from puna.accounts.ledger import Admission, Ledger, Standing
 from puna.accounts.links import Links
+from puna.accounts.local_key import LocalKey
 from puna.accounts.payments import PaymentProvider, Payments
 from puna.accounts.plans import FREE, OWNER, Plan, Plans, Price
 from puna.accounts.schema import Base, Moment, new_id, utc_now
@@ -35,6 +36,7 @@ __all__ = [
     "Keys",
     "Ledger",
     "Links",
+    "LocalKey",
     "Moment",
     "NewKey",
     "Outcome",

@@ -25,6 +25,7 @@ from puna.accounts.rates import MeterRow
 from puna.accounts.schema import Base, Clock, Moment, new_id, utc_now
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT, TenantRow, check_currency, find_tenant
+from puna.accounts.users import UserRow, find_user
 from puna.errors import AuthenticationError, InvalidParameterError, NotFoundError
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -43,6 +44,7 @@ class Key:
     id: str
     name: str
     tenant_id: str
+    user_id: str | None  # whose conversations it opens; None: nobody's
     plan_id: str | None  # None: the tenant's plan
     scopes: frozenset[str]
     created_at: datetime
@@ -70,6 +72,7 @@ class KeyRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     plan_id: Mapped[str | None] = mapped_column(ForeignKey("plans.id"))
     scopes: Mapped[Any] = mapped_column(JSON)  # a list of names
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))  # SHA-256 of the whole secret
@@ -84,6 +87,7 @@ class KeyRow(Base):
             self.id,
             self.name,
             self.tenant_id,
+            self.user_id,
             self.plan_id,
             frozenset(self.scopes),
             self.created_at,
@@ -104,19 +108,25 @@ class Keys:
         name: str,
         tenant: str = OWNER_TENANT,
         *,
+        user: str | None = None,
         plan_id: str | None = None,
         scopes: frozenset[str] = USUAL_SCOPES,
         expires_at: datetime | None = None,
         actor: str = "system",
     ) -> NewKey:
-        """Make a key for a tenant (by id or name); with a plan of its own it has its own rates."""
+        """Make a key for a tenant (by id or name); with a plan of its own it has its own rates.
+
+        With a `user` (by id or address) it is of that person and their tenant, and opens what is
+        theirs.
+        """
         check_scopes(scopes)
         if not 0 < len(name) <= 200:
             raise InvalidParameterError("a key's name has 1 to 200 characters")
         key_id = new_id("key")
         secret = new_secret(key_id)
         with self._store.write() as session:
-            tenant_id = find_tenant(session, tenant).id
+            person = find_user(session, user) if user else None
+            tenant_id = person.tenant_id if person else find_tenant(session, tenant).id
             if plan_id is not None:
                 plan = find_row(session.get(PlanRow, plan_id), plan_id)
                 check_currency(session, tenant_id, plan)
@@ -125,6 +135,7 @@ class Keys:
                 id=key_id,
                 name=name,
                 tenant_id=tenant_id,
+                user_id=person.id if person else None,
                 plan_id=plan_id,
                 scopes=sorted(scopes),
                 secret_hash=_hash(secret),
@@ -142,15 +153,16 @@ class Keys:
             raise AuthenticationError(REFUSED)
         plan_id = func.coalesce(KeyRow.plan_id, TenantRow.plan_id)
         query = (
-            select(KeyRow, TenantRow, PlanRow)
+            select(KeyRow, TenantRow, PlanRow, UserRow)
             .join(TenantRow, TenantRow.id == KeyRow.tenant_id)
             .join(PlanRow, PlanRow.id == plan_id)
+            .outerjoin(UserRow, UserRow.id == KeyRow.user_id)
             .where(KeyRow.id == f"key_{match[1]}")
         )
         with self._store.read() as session:
             found = session.execute(query).first()
         known = compare_digest(found[0].secret_hash if found else NOBODYS_HASH, _hash(secret))
-        if found is None or not known or not self._holds(found[0], found[1]):
+        if found is None or not known or not self._holds(found[0], found[1], found[3]):
             raise AuthenticationError(REFUSED)
         self._note_use(found[0])
         return _caller(found[0], found[2])
@@ -173,9 +185,10 @@ class Keys:
         with self._store.read() as session:
             return [row.key() for row in session.scalars(query)]
 
-    def _holds(self, key: KeyRow, tenant: TenantRow) -> bool:
+    def _holds(self, key: KeyRow, tenant: TenantRow, user: UserRow | None) -> bool:
         expired = key.expires_at is not None and key.expires_at <= self._clock()
-        return key.revoked_at is None and tenant.disabled_at is None and not expired
+        disabled = tenant.disabled_at or (user.disabled_at if user else None)
+        return key.revoked_at is None and disabled is None and not expired
 
     def _note_use(self, key: KeyRow) -> None:
         """Keep the time of the last use, to the minute: not a write for each request."""
@@ -208,4 +221,4 @@ def _hash(secret: str) -> bytes:
 def _caller(key: KeyRow, plan: PlanRow) -> Caller:
     meter_id = key.tenant_id if key.plan_id is None else key.id
     scopes = frozenset(key.scopes)
-    return Caller(key.tenant_id, key.id, None, scopes, plan.terms(), meter_id)
+    return Caller(key.tenant_id, key.id, key.user_id, scopes, plan.terms(), meter_id)

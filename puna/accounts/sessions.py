@@ -81,7 +81,7 @@ class Sessions:
             raise AuthenticationError("nobody is signed in; sign in again")
         if now - found[0].last_seen_at >= USE_NOTED_EVERY:
             self._note_use(found[0].token_hash, now)
-        return _signed_in(found[1].user(), found[3])
+        return signed_in(found[1].user(), found[3])
 
     def rotate(self, token: str) -> str:
         """Give a session a new token, after which the old one is nobody's."""
@@ -124,11 +124,12 @@ class Sessions:
             )
 
 
-def _hash(token: str) -> bytes:
-    return sha256(token.encode()).digest()
-
-
-def _signed_in(user: User, plan: PlanRow) -> SignedIn:
+def signed_in(user: User, plan: PlanRow) -> SignedIn:
+    """Return a person with what their role and their tenant's plan let them ask."""
     scopes = USUAL_SCOPES if user.role == "member" else SCOPES
     caller = Caller(user.tenant_id, None, user.id, scopes, plan.terms(), user.tenant_id)
     return SignedIn(user, caller)
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode()).digest()

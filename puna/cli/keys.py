@@ -51,6 +51,15 @@ def create(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
     tenant: Tenant = "owner",
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            metavar="USER",
+            help="Whose conversations it opens, as for `puna chat --server`; of their tenant.",
+            show_default="nobody's",
+        ),
+    ] = None,
     plan: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +95,7 @@ def create(
         made = Keys(store).create(
             name,
             tenant,
+            user=user,
             plan_id=plan,
             scopes=frozenset(scope) if scope else USUAL_SCOPES,
             expires_at=expires_at,

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from puna.accounts import Caller, Idempotency, Ledger
 from puna.errors import PunaError
 from puna.server import (
+    assistant,
     chat,
     completions,
     embeddings,
@@ -40,6 +41,7 @@ from puna.server.repeated import tidy
 from puna.server.services import Services
 from puna.server.settings import ServerSettings
 from puna.server.under_way import UnderWay
+from puna.server.web.house import House
 
 ROUTERS: Sequence[APIRouter] = (
     chat.router,
@@ -50,6 +52,7 @@ ROUTERS: Sequence[APIRouter] = (
     tokenize.router,
     health.router,
     metrics.router,
+    *assistant.ROUTERS,
 )
 DESCRIPTION = "Llama behind OpenAI's API. Every route but /health needs an API key."
 
@@ -57,8 +60,8 @@ DESCRIPTION = "Llama behind OpenAI's API. Every route but /health needs an API k
 class Site(Protocol):
     """What answers whatever is no route of the API, and lives as long as the server."""
 
-    async def open(self, desk: Desk) -> None:
-        """Get ready, before the first request."""
+    async def open(self, desk: Desk) -> House:
+        """Get ready, before the first request; returns what the assistant's routes ask."""
         ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +89,7 @@ def create_app(
         middleware=[Middleware(Guard, settings=settings, left=partial(_left, services.ledger))],
     )
     app.state.services, app.state.settings, app.state.site = services, settings, site
+    app.state.house = None  # until the site opens
     app.state.under_way, app.state.idempotency = UnderWay(), Idempotency(services.store)
     for router in ROUTERS:
         app.include_router(router)
@@ -109,7 +113,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     warming = asyncio.create_task(app.state.pulse.ailment())
     site: Site | None = app.state.site
     if site is not None:
-        await site.open(desk)
+        app.state.house = await site.open(desk)
     try:
         yield
     finally:
@@ -126,7 +130,7 @@ async def _elsewhere(
     site: ASGIApp, nowhere: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Let the site answer what is no route, but for the API's own corner."""
-    of_api = scope["type"] != "http" or scope["path"].startswith("/v1/")
+    of_api = scope["type"] != "http" or scope["path"].startswith(("/v1/", "/api/"))
     await (nowhere if of_api else site)(scope, receive, send)
 
 

@@ -104,6 +104,7 @@ TABLE: tuple[tuple[type[errors.PunaError], int, str, str | None, str | None], ..
     (errors.TemplateError, 400, BAD, "invalid_messages", "messages"),
     (errors.RequestError, 400, BAD, "invalid_value", None),
     (errors.AccountError, 400, BAD, "invalid_value", None),
+    (errors.AssistantError, 400, BAD, "invalid_value", None),
     (errors.NumericError, 500, SERVER, "engine_numeric_error", None),
     (errors.EngineError, 500, SERVER, "engine_error", None),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from puna.accounts import Keys, Ledger, Store
+from puna.accounts import Keys, Ledger, LocalKey, Store
 from puna.llm.models import Models
 
 
@@ -16,8 +16,9 @@ class Services:
     keys: Keys
     ledger: Ledger
     models: Models
+    local_key: LocalKey
 
     @classmethod
     def of(cls, store: Store, models: Models) -> Services:
         """Furnish a server around one database and the models."""
-        return cls(store, Keys(store), Ledger(store), models)
+        return cls(store, Keys(store), Ledger(store), models, LocalKey(store))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.accounts import Keys, Plan, Plans, Store, Tenants
+from puna.accounts import Keys, Plan, Plans, Store, Tenants, Users
 from puna.accounts.backup import backup
 from puna.accounts.keys import new_secret
 from puna.errors import AuthenticationError, ForbiddenError, InvalidParameterError, NotFoundError
@@ -164,3 +164,17 @@ def grep(folder: Path, words: list[str]) -> list[str]:
     )
     assert found.returncode in (0, 1), found.stderr
     return found.stdout.splitlines()
+
+
+def test_a_persons_key_stands_for_them_and_ends_with_them(store: Store) -> None:
+    tenant = Tenants(store).create("acme")
+    ada = Users(store).create("ada@example.org", "correct horse", tenant="acme")
+    made = Keys(store).create("laptop", user="ada@example.org")
+    assert (made.key.tenant_id, made.key.user_id) == (tenant.id, ada.id)
+    assert Keys(store).verify(made.secret).user_id == ada.id
+    assert Keys(store).verify(Keys(store).create("door", "acme").secret).user_id is None
+    Users(store).set_disabled(ada.id, True)
+    with pytest.raises(AuthenticationError):
+        Keys(store).verify(made.secret)
+    with pytest.raises(NotFoundError, match="there is no user"):
+        Keys(store).create("spy", user="eve@example.org")

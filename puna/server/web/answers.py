@@ -23,7 +23,7 @@ from puna.server.web.turns import Event, Turn
 from puna.server.web.views import View, conversation_view, source_view
 from puna.server.web.visit import Visit
 from puna.services.assistant import events as told
-from puna.services.assistant.answer import Question
+from puna.services.assistant.question import Question
 
 LINES = "application/x-ndjson"
 

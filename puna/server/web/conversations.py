@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from starlette.responses import JSONResponse, Response
@@ -15,6 +15,7 @@ from puna.server.web.views import View, conversation_view, hit_view, mentioned, 
 from puna.server.web.visit import Visit
 from puna.services.assistant.archive import markdown
 from puna.services.assistant.conversations import Conversation
+from puna.services.assistant.messages import Entry
 
 LISTED = 100
 TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
@@ -43,8 +44,8 @@ async def search(visit: Visit) -> Response:
 async def change(visit: Visit) -> Response:
     """Rename it, or go on with another model or preset."""
     wanted = await visit.form(Change)
-    changed = await visit.do(_changed, visit, wanted)
-    return JSONResponse(conversation_view(changed))
+    found = await visit.do(changed, visit, visit.path("conversation"), wanted)
+    return JSONResponse(conversation_view(found))
 
 
 async def branch(visit: Visit) -> Response:
@@ -72,7 +73,7 @@ async def export(visit: Visit) -> Response:
     kind = visit.path("format")
     if kind not in TYPES:
         raise not_found("format")
-    text = await visit.do(_exported, visit, visit.path("conversation"), kind)
+    text = await visit.do(exported, visit, visit.path("conversation"), kind)
     return download(text, f"conversation.{kind}", TYPES[kind])
 
 
@@ -90,8 +91,38 @@ def download(text: str, name: str, media_type: str) -> Response:
 
 def path_of(visit: Visit, conversation_id: str) -> list[View]:
     """The branch on screen, with the names of its files."""
-    entries = visit.house.assistant.messages.path(visit.owner, conversation_id).entries
+    return views_of(
+        visit, visit.house.assistant.messages.path(visit.owner, conversation_id).entries
+    )
+
+
+def views_of(visit: Visit, entries: Sequence[Entry]) -> list[View]:
+    """Consecutive messages, with the names of their files."""
     return path_view(entries, _names(visit, mentioned(entries)))
+
+
+def changed(visit: Visit, conversation_id: str, wanted: Change) -> Conversation:
+    """Give a conversation what is wanted of it."""
+    conversations, given = visit.house.assistant.conversations, wanted.model_fields_set
+    found = conversations.get(visit.owner, conversation_id)
+    if wanted.title is not None:
+        found = conversations.rename(visit.owner, found.id, wanted.title)
+    if given & {"model", "preset"}:
+        model = wanted.model if wanted.model is not None else found.model
+        preset = wanted.preset if "preset" in given else found.preset_id
+        if wanted.preset is not None:  # there, and the person's own
+            visit.house.assistant.presets.get(visit.owner, wanted.preset)
+        found = conversations.choose(visit.owner, found.id, model=model, preset_id=preset)
+    return found
+
+
+def exported(visit: Visit, conversation_id: str, kind: str) -> str:
+    """The text of a file: "md" to read, "json" to keep."""
+    assistant = visit.house.assistant
+    if kind == "json":
+        return _json(assistant.archive.json(visit.owner, conversation_id))
+    conversation = assistant.conversations.get(visit.owner, conversation_id)
+    return markdown(conversation, assistant.messages.path(visit.owner, conversation_id))
 
 
 def _names(visit: Visit, file_ids: Collection[str]) -> dict[str, str]:
@@ -110,31 +141,9 @@ def _found(visit: Visit, query: str) -> list[View]:
     return [conversation_view(c) for c in assistant.conversations.list(visit.owner, limit=LISTED)]
 
 
-def _changed(visit: Visit, wanted: Change) -> Conversation:
-    conversations, given = visit.house.assistant.conversations, wanted.model_fields_set
-    found = conversations.get(visit.owner, visit.path("conversation"))
-    if wanted.title is not None:
-        found = conversations.rename(visit.owner, found.id, wanted.title)
-    if given & {"model", "preset"}:
-        model = wanted.model if wanted.model is not None else found.model
-        preset = wanted.preset if "preset" in given else found.preset_id
-        if wanted.preset is not None:  # there, and the person's own
-            visit.house.assistant.presets.get(visit.owner, wanted.preset)
-        found = conversations.choose(visit.owner, found.id, model=model, preset_id=preset)
-    return found
-
-
 def _branched(visit: Visit, conversation_id: str, message_id: str) -> list[View]:
     visit.house.assistant.messages.choose_branch(visit.owner, conversation_id, message_id)
     return path_of(visit, conversation_id)
-
-
-def _exported(visit: Visit, conversation_id: str, kind: str) -> str:
-    assistant = visit.house.assistant
-    if kind == "json":
-        return _json(assistant.archive.json(visit.owner, conversation_id))
-    conversation = assistant.conversations.get(visit.owner, conversation_id)
-    return markdown(conversation, assistant.messages.path(visit.owner, conversation_id))
 
 
 def _json(value: object) -> str:

@@ -166,12 +166,13 @@ class LateSite:
         self._store, self._model_store = store, model_store
         self._house: House | None = None
 
-    async def open(self, desk: Desk) -> None:
+    async def open(self, desk: Desk) -> House:
         """Furnish the house, and put right what an earlier server left unfinished."""
         house = self._house = house_of(self._store, self._model_store, desk)
         self._site = Site(house)
         await asyncio.to_thread(house.assistant.mend)
         self._keeping = asyncio.create_task(_keep(house.assistant))
+        return house
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of the application that this is mounted in."""

@@ -37,7 +37,7 @@ def visitor_of(request: Request, house: House) -> Visitor | None:
     if not token:
         return None
     try:
-        return _visitor(house.sessions.verify(token))
+        return visitor_from(house.sessions.verify(token))
     except AuthenticationError:
         return None
 
@@ -80,7 +80,8 @@ def _end(request: Request, house: House) -> None:
         house.sessions.end(token)
 
 
-def _visitor(signed_in: SignedIn) -> Visitor:
+def visitor_from(signed_in: SignedIn) -> Visitor:
+    """Who has signed in, in the page's words."""
     user = signed_in.user
     owner = user.role == "owner"
     return Visitor(user.id, user.tenant_id, user.name, user.email, owner, signed_in.caller)

@@ -44,6 +44,7 @@ from puna.services.assistant.prompt import (
     spoken,
     system_text,
 )
+from puna.services.assistant.question import Question
 from puna.services.assistant.tools.calls import Done
 from puna.services.assistant.tools.tool import Asking
 from puna.services.assistant.tools.toolbox import Chosen
@@ -54,21 +55,6 @@ MOST_CALLS = 8  # in one round
 SAVE_EVERY_S = 2.0
 WHOLE_CHARACTERS = 3  # a token: a file of fewer is read whole
 BROKEN = "Puna failed in the middle of this answer; ask again."
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked.
-
-    With a `text` it is said after `parent_id` (None: first in the conversation; a conversation
-    None is begun).  Without one, the message `parent_id` is answered again.
-    """
-
-    conversation_id: str | None = None
-    parent_id: str | None = None
-    text: str | None = None
-    file_ids: tuple[str, ...] = ()
-    preset_id: str | None = None
 
 
 @dataclass
@@ -140,7 +126,7 @@ class Answering:
     def _begin(self, owner: Owner, question: Question, model: TurnModel) -> _Turn:
         """Keep the question and open the answer, both or none."""
         parts = self._assistant
-        preset = parts.presets.get(owner, question.preset_id)
+        preset = question.altered(parts.presets.get(owner, question.preset_id))
         with parts.store.write():
             conversation_id = question.conversation_id or parts.conversations.create(owner).id
             parts.conversations.choose(

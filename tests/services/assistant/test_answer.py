@@ -10,7 +10,7 @@ import pytest
 
 from puna.accounts.store import Store
 from puna.errors import ContextOverflowError, InvalidParameterError, NotFoundError
-from puna.services.assistant.answer import BROKEN, MOST_ROUNDS, Answering, Question
+from puna.services.assistant.answer import BROKEN, MOST_ROUNDS, Answering
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.events import (
     Begun,
@@ -25,6 +25,7 @@ from puna.services.assistant.events import (
 )
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.prompt import NOTE
+from puna.services.assistant.question import Question
 from tests.services.assistant.conftest import person
 from tests.services.assistant.scripted import Scripted, calls, says
 from tests.services.assistant.story import ran

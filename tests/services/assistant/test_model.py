@@ -12,10 +12,11 @@ import pytest
 from puna.accounts.store import Store
 from puna.errors import ModelNotFoundError
 from puna.llm.llm import LLM
-from puna.services.assistant.answer import Answering, Question
+from puna.services.assistant.answer import Answering
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.events import Ended, Said
 from puna.services.assistant.model import Local
+from puna.services.assistant.question import Question
 from tests.services.assistant.conftest import person
 from tests.services.assistant.story import ran
 

@@ -12,10 +12,11 @@ from puna.accounts.store import Store
 from puna.chat import Tool as Definition
 from puna.chat import ToolCall
 from puna.errors import ToolError
-from puna.services.assistant.answer import Answering, Question
+from puna.services.assistant.answer import Answering
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.citations import Sources
 from puna.services.assistant.events import CallFinished, Event
+from puna.services.assistant.question import Question
 from puna.services.assistant.tools.remote import RemoteTools
 from puna.services.assistant.tools.tool import Asking
 from puna.services.assistant.tools.toolbox import LONGEST_RESULT
