@@ -16,20 +16,28 @@ FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call that the assistant asks for; `arguments` is JSON text, as OpenAI has it."""
+    """One call that the assistant asks for; `arguments` is JSON text, as OpenAI has it.
+
+    Where the answer's length ended it, it is not `complete` and must not be carried out.
+    """
 
     id: str
     name: str
     arguments: str
+    complete: bool = True
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A function that the assistant may call; `parameters` is a JSON schema."""
+    """A function that the assistant may call; `parameters` is a JSON schema.
+
+    A `strict` one whose schema cannot be enforced whole is refused.
+    """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,14 @@ class Usage:
     def total_tokens(self) -> int:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        """Count both."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
 
 
 @dataclass(frozen=True)

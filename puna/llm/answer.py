@@ -11,14 +11,12 @@ from dataclasses import dataclass
 
 from puna.chat import Delta, FinishReason, Timings, TokenLogprob, Tool, ToolCall, Usage
 from puna.engine import Emission, SamplingParams, SequenceStats, Ticket, TokenScore
-from puna.llm.stop import StopStrings
+from puna.llm.spoken import Spoken, SpokenCheck
+from puna.text.calls import CallStyle, parse_tool_calls
 from puna.text.stream import StreamDecoder
 from puna.text.tokenizer import Tokenizer
-from puna.text.tools import call_marks, parse_tool_calls
 
 Progress = Callable[[int, int | None], None]  # prompt tokens read, and in all
-
-_CALL_OPENERS = "{[<"  # every published call format begins with one of these
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,22 @@ class Reading:
 
     tokenizer: Tokenizer
     params: SamplingParams
-    template_name: str = ""
+    style: CallStyle | None = None  # how the model writes calls of the tools
     tools: tuple[Tool, ...] = ()
     progress: Progress | None = None
     continuing: bool = False  # the text goes on from the prompt's, so a leading space is its own
 
-    def decoder(self) -> StreamDecoder:
-        """Return a decoder at the beginning of an answer."""
+    def spoken(self) -> Spoken:
+        """Return the text of an answer at its beginning."""
+        style = self.style if self.tools else None
         special = self.tokenizer.special
-        marks = call_marks(self.template_name) if self.tools else ()
-        show = [special[mark] for mark in marks if mark in special]
-        return StreamDecoder(self.tokenizer, show=show, continuing=self.continuing)
+        show = [special[mark] for mark in (style.marks if style else ()) if mark in special]
+        decoder = StreamDecoder(self.tokenizer, show=show, continuing=self.continuing)
+        return Spoken(decoder, self.params.stop, style, tuple(tool.name for tool in self.tools))
+
+    def check(self) -> SpokenCheck | None:
+        """Return what tells the engine that an answer's text is over, where text can tell."""
+        return SpokenCheck(self.spoken) if self.params.stop or self.tools else None
 
     def deltas(self, ticket: Ticket, prompt_tokens: int) -> Iterator[Delta]:
         """Yield deltas until every choice has ended; closing this ends the request.
@@ -120,24 +123,20 @@ class Choice:
     def __init__(self, reading: Reading, index: int) -> None:
         self._reading = reading
         self._index = index
-        self._decoder = reading.decoder()
-        self._stops = StopStrings(reading.params.stop)
-        self._said = ""  # all text up to now
-        self._shown = 0  # characters of it that went out
+        self._spoken = reading.spoken()
 
     def read(self, emission: Emission, stats: dict[int, SequenceStats]) -> Iterator[Delta]:
         """Yield what the emission adds; `stats` of every choice go into the request's last."""
-        if emission.token_id is not None:
-            self._said += self._stops.push(self._decoder.push(emission.token_id))
+        text = "" if emission.token_id is None else self._spoken.push(emission.token_id)
         if emission.finish_reason is not None:
-            yield self._last(emission, emission.finish_reason, stats)
-        elif delta := self._next(emission):
+            yield self._last(text, emission, emission.finish_reason, stats)
+        elif delta := self._next(text, emission):
             yield delta
 
-    def _next(self, emission: Emission) -> Delta | None:
+    def _next(self, text: str, emission: Emission) -> Delta | None:
         """Return what can be shown now, if anything can."""
         delta = Delta(
-            self._showable(),
+            text,
             self._index,
             logprobs=self._logprobs(emission),
             prompt_logprobs=self._prompt_logprobs(emission),
@@ -145,12 +144,13 @@ class Choice:
         return delta if delta.text or delta.logprobs or delta.prompt_logprobs else None
 
     def _last(
-        self, emission: Emission, reason: FinishReason, stats: dict[int, SequenceStats]
+        self, text: str, emission: Emission, reason: FinishReason, stats: dict[int, SequenceStats]
     ) -> Delta:
-        self._said += self._stops.push(self._decoder.flush()) + self._stops.flush()
-        rest, calls = self._calls()
+        cut = reason != "stop"
+        text += self._spoken.flush(cut=cut)
+        rest, calls = self._calls(cut=cut)
         return Delta(
-            rest,
+            text + rest,
             self._index,
             logprobs=self._logprobs(emission),
             finish_reason="tool_calls" if calls and reason == "stop" else reason,
@@ -166,26 +166,13 @@ class Choice:
     def _prompt_logprobs(self, emission: Emission) -> tuple[TokenLogprob, ...]:
         return tuple(self._reading.logprob(score) for score in emission.prompt_scores)
 
-    def _showable(self) -> str:
-        """Return new text; with tools, only what stands before anything that may be a call."""
-        end = len(self._said)
-        if self._reading.tools:
-            opened = (self._said.find(opener) for opener in _CALL_OPENERS)
-            end = min((place for place in opened if place >= 0), default=end)
-        text = self._said[self._shown : end]
-        self._shown = max(self._shown, end)
-        return text
-
-    def _calls(self) -> tuple[str, tuple[ToolCall, ...]]:
-        """Return the rest of the text without the calls in it, and these."""
-        reading = self._reading
-        if not reading.tools:
-            return self._said[self._shown :], ()
-        text, calls = parse_tool_calls(self._said, reading.template_name, reading.tools)
-        if not calls:
-            return self._said[self._shown :], ()
-        shown = self._said[: self._shown]
-        return (text[len(shown) :] if text.startswith(shown) else ""), tuple(calls)
+    def _calls(self, *, cut: bool) -> tuple[str, tuple[ToolCall, ...]]:
+        """Return what is text after all, and the calls; half a call is never text."""
+        reading, written = self._reading, self._spoken.calls
+        if written is None or reading.style is None:
+            return "", ()
+        rest, calls = parse_tool_calls(written, reading.style, reading.tools, cut=cut)
+        return ("" if cut and not calls else rest), calls
 
 
 def _usage(stats: dict[int, SequenceStats]) -> Usage:

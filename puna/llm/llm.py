@@ -7,6 +7,7 @@ they are made, or a whole reply.  Knows no transport; any thread may use it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,8 @@ from puna.llm.embedding import Embedding, Embeddings, PreparedText, embed
 from puna.llm.opening import Opened, open_model
 from puna.llm.prepared import Prepared
 from puna.llm.reply import joined
-from puna.llm.stop import TextStop
+from puna.text.answer_grammar import answer_grammar
+from puna.text.calls import PYTHON_TAG, CallStyle
 from puna.text.grammar import Grammar, GrammarCompiler, Mask
 from puna.text.template import encode_prompt
 
@@ -105,7 +107,9 @@ class LLM:
         """Yield the answer to a dialog as it is made; closing the iterator stops it at once.
 
         `progress` hears of prompt tokens as they are read.  Prompts share
-        cached work only under the same `cache_salt`.
+        cached work only under the same `cache_salt`.  With `tools` the text is free
+        until a call begins, whose arguments then keep to the tool's schema; a
+        `grammar` takes the place of all that.
         """
         return self._answer(
             self.prepare(
@@ -286,6 +290,11 @@ class LLM:
         self.close()
 
     @cached_property
+    def calls(self) -> CallStyle:
+        """How this model writes calls of tools."""
+        return replace(self.template.calls, has_tag=PYTHON_TAG in self.tokenizer.special)
+
+    @cached_property
     def _grammars(self) -> GrammarCompiler:
         return GrammarCompiler(self.tokenizer)
 
@@ -308,16 +317,10 @@ class LLM:
         cache_salt: str,
     ) -> Prepared:
         sampling = sampling_params(self.defaults, params)
-        name = self.template.name
-        reading = Reading(self.tokenizer, sampling, name, tools, progress, continuing)
-        request = Request(
-            tuple(ids),
-            sampling,
-            self.tokenizer.stop_ids,
-            self._mask(grammar),
-            TextStop(sampling.stop, reading.decoder) if sampling.stop else None,
-            cache_salt,
-        )
+        reading = Reading(self.tokenizer, sampling, self.calls, tools, progress, continuing)
+        mask = self._mask(grammar or answer_grammar(self.calls, tools, "text"))
+        stop_ids = self.tokenizer.stop_ids
+        request = Request(tuple(ids), sampling, stop_ids, mask, reading.check(), cache_salt)
         return Prepared(request, reading)
 
     def _mask(self, grammar: Grammar | None) -> Mask | None:

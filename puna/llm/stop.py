@@ -1,14 +1,10 @@
 """Stop strings: where an answer ends because of what it says.
 
 In: pieces of text, cut anywhere.  Out: the same text up to the first stop
-string, never a part of it.  Knows tokens only through a stream decoder.
+string, never a part of it.  Knows no tokens.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-
-from puna.text.stream import StreamDecoder
 
 
 class StopStrings:
@@ -54,22 +50,3 @@ class StopStrings:
             if text[-size:] in self._beginnings:
                 return size
         return 0
-
-
-class TextStop:
-    """The engine's view of stop strings: tokens in, and whether the answer ends."""
-
-    def __init__(self, strings: tuple[str, ...], new_decoder: Callable[[], StreamDecoder]) -> None:
-        self._strings = strings
-        self._new_decoder = new_decoder
-        self._decoder = new_decoder()
-        self._stops = StopStrings(strings)
-
-    def push(self, token_id: int) -> bool:
-        """Tell whether a stop string is complete with this token."""
-        self._stops.push(self._decoder.push(token_id))
-        return self._stops.hit
-
-    def fresh(self) -> TextStop:
-        """Return one that has seen nothing."""
-        return TextStop(self._strings, self._new_decoder)

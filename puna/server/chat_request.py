@@ -30,6 +30,7 @@ class TextPart(Body):
 
 
 Content = str | list[TextPart]
+OTHER_PARTS = ("image_url", "image", "input_image", "input_audio", "audio", "video_url", "file")
 
 
 class FunctionCalled(Body):
@@ -59,6 +60,15 @@ class ChatMessage(Body):
     name: str | None = None
     tool_calls: Annotated[list[CallMade], Field(max_length=128)] | None = None
     tool_call_id: str | None = None
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _refuse_other_than_text(cls, value: object) -> object:
+        for part in value if isinstance(value, list) else ():
+            kind = part.get("type") if isinstance(part, dict) else None
+            if kind in OTHER_PARTS:
+                raise ValueError(f"a part has the type {kind!r}, and this model reads text alone")
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> ChatMessage:
@@ -102,7 +112,12 @@ class ChatTool(Body):
     def tool(self) -> Tool:
         """Return Puna's word for it."""
         function = self.function
-        return Tool(function.name, function.description or "", function.parameters or {})
+        return Tool(
+            function.name,
+            function.description or "",
+            function.parameters or {},
+            bool(function.strict),
+        )
 
 
 class FunctionName(Body):
@@ -213,16 +228,16 @@ class ChatRequest(Dialog):
 
     def prepare(self, llm: LLM, cache_salt: str) -> list[Prepared]:
         """Do the work on text that comes before the engine."""
+        parallel = not self.calls_one
         grammar = answer_grammar(
-            llm.template.name,
-            self._callable(),
-            self._form(),
-            self._schema(),
-            parallel=not self.calls_one,
+            llm.calls, self._callable(), self._form(), self._schema(), parallel=parallel
         )
         limit = (
             self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
         )
+        sampling = self.sampling()
+        if self._form() != "text":  # JSON and calls end by themselves, whole
+            sampling.pop("stop", None)
         return [
             llm.prepare(
                 self.said(),
@@ -231,7 +246,7 @@ class ChatRequest(Dialog):
                 cache_salt=cache_salt,
                 max_tokens=limit,
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
-                **self.sampling(),
+                **sampling,
             )
         ]
 

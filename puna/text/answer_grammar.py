@@ -1,84 +1,131 @@
-"""What an answer must look like, as a grammar: calls of tools, JSON, or either.
+"""What an answer must look like, as a grammar: text and calls of tools, calls alone, or JSON.
 
-In: the template's name, the tools that may be called, a schema.  Out: a
-Grammar, or none where free text may come.  The calls are written as
-`tools.parse_tool_calls` reads them.
+In: how the model writes calls, the tools that may be called, a schema.  Out: a Grammar, or
+none where any text may come.  Text is free until a call begins; from there on the tools'
+schemas decide.  The calls are written as `calls.parse_tool_calls` reads them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from puna.chat import Tool
-from puna.text.grammar import JSON_OPTIONS, Grammar
+from puna.errors import GrammarError
+from puna.text.calls import MOST_CALLS, PYTHON_TAG, CallFormat, CallStyle, Signature
+from puna.text.calls.format import embedded, literal, pattern
+from puna.text.calls.json_object import JsonObject, beside_json
+from puna.text.grammar import JSON_OPTIONS, TAG_RULE, Grammar
 from puna.text.grammar_caps import parse_schema
+from puna.text.json_schema import enforceable, loosened
 
 Form = Literal["text", "json", "calls"]
 
-MOST_CALLS = 16  # in one answer
+_ANY = "(?s:.*)"
 
 
 def answer_grammar(
-    template_name: str,
+    style: CallStyle,
     tools: Sequence[Tool],
     form: Form,
     schema: str | None = None,
     *,
     parallel: bool = True,
 ) -> Grammar | None:
-    """Return the grammar for an answer of the form; "json" lets tools be called, too.
+    """Return the grammar for an answer of the form; "text" and "json" let tools be called, too.
 
-    Raises GrammarError for a schema that is malformed or names too much.
+    Raises GrammarError for a schema that is malformed, names too much or cannot be enforced.
     """
-    if form == "text":
-        return None
+    if not tools:
+        return Grammar("json_schema", schema) if form == "json" and schema is not None else None
+    most = MOST_CALLS if parallel else 1
+    signatures = [signature(tool, f"arguments_{at}") for at, tool in enumerate(tools)]
     if form == "json" and schema is not None:
-        if not tools:
-            return Grammar("json_schema", schema)
-        reply = f" | %json {_embedded(parse_schema(schema))}"
-        return Grammar("lark", _calls(template_name, tools, parallel) + f"start: calls{reply}\n")
-    return Grammar("lark", _calls(template_name, tools, parallel) + "start: calls\n")
-
-
-def _calls(template_name: str, tools: Sequence[Tool], parallel: bool) -> str:
-    """Rules for one call, or several one after the other."""
-    more = f"{{0,{MOST_CALLS - 1}}}" if parallel else "{0,0}"
-    if template_name == "chatml":
-        call = f'"<tool_call>\\n" %json {_call_schema(tools, "arguments")} "\\n</tool_call>"'
-        between = '"\\n"'
+        source = _calls_or_json(style.formats[0], signatures, most, _document(schema))
+    elif form == "calls":
+        source = _calls_alone(style.formats[0], signatures, most)
     else:
-        call, between = f"%json {_call_schema(tools, 'parameters')}", '"; "'
-    rest = f" ({between} call){more}" if parallel else ""
-    return f"%llguidance {{}}\ncall: {call}\ncalls: call{rest}\n"
+        source = _text_or_calls(style, signatures, most)
+    source += "".join(
+        f"{one.arguments}: {embedded(one.schema, JSON_OPTIONS)}\n" for one in signatures
+    )
+    schemas = {f"the tool {one.name!r}: ": one.schema for one in signatures}
+    return Grammar("calls", f"%llguidance {{}}\n{source}", schemas)
 
 
-def _call_schema(tools: Sequence[Tool], arguments: str) -> str:
-    """The schema of one call of any of the tools."""
-    schemas = [_one_call(tool, arguments) for tool in tools]
-    for schema in schemas:
-        parse_schema(json.dumps(schema))
-    return _embedded(schemas[0] if len(schemas) == 1 else {"anyOf": schemas})
+def signature(tool: Tool, rule: str) -> Signature:
+    """Return what a grammar needs of a tool; a strict one's schema is enforced whole or refused.
 
-
-def _one_call(tool: Tool, arguments: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"name": {"const": tool.name}, arguments: _arguments(tool)},
-        "required": ["name", arguments],
-        "additionalProperties": False,
-    }
-
-
-def _arguments(tool: Tool) -> dict[str, Any]:
-    """The tool's own schema; arguments that a plain list of properties lacks are not made up."""
-    schema = {"type": "object", **tool.parameters}
+    Of another's, what cannot be enforced is left out; arguments that a plain list of properties
+    lacks are not made up.
+    """
+    parse_schema(json.dumps(tool.parameters))
+    given = {"type": "object", **tool.parameters}
+    try:
+        schema = enforceable(given) if tool.strict else loosened(given)
+    except GrammarError as error:
+        raise GrammarError(f"the tool {tool.name!r}: {error}") from None
     if not schema.keys() & {"allOf", "anyOf", "oneOf", "$ref", "patternProperties"}:
         schema.setdefault("additionalProperties", False)
-    return schema
+    return Signature(tool.name, schema, rule)
 
 
-def _embedded(schema: dict[str, Any]) -> str:
-    """The schema as the grammar's language embeds it."""
-    return json.dumps({**schema, "x-guidance": JSON_OPTIONS})
+def _document(schema: str) -> Mapping[str, Any]:
+    return enforceable(parse_schema(schema))
+
+
+def _calls_alone(form: CallFormat, tools: Sequence[Signature], most: int) -> str:
+    return f"start: {_begun(form)}\n{_rules(form, tools, most)}"
+
+
+def _calls_or_json(
+    form: CallFormat, tools: Sequence[Signature], most: int, schema: Mapping[str, Any]
+) -> str:
+    reply = embedded(schema, JSON_OPTIONS)
+    if isinstance(form, JsonObject):
+        return beside_json(tools, most, reply)
+    return f"start: {_begun(form)} | {reply}\n{_rules(form, tools, most)}"
+
+
+def _begun(form: CallFormat) -> str:
+    return f"{literal(form.trigger)} {form.name}_calls" if form.trigger else f"{form.name}_calls"
+
+
+def _rules(form: CallFormat, tools: Sequence[Signature], most: int) -> str:
+    """Return the rules of the format that the model is told to use: it must do for every tool."""
+    for tool in tools:
+        if not form.can_write(tool):
+            raise GrammarError(
+                f"the tool {tool.name!r} cannot be called by this model: it writes calls in "
+                "Python, which need parameters with fixed names instead of anyOf and the like"
+            )
+    return form.rules(tools, most)
+
+
+def _text_or_calls(style: CallStyle, tools: Sequence[Signature], most: int) -> str:
+    """Text that begins no call, or text up to a trigger and calls after it, or a row of calls."""
+    ways = [(form, [tool for tool in tools if form.can_write(tool)]) for form in style.formats]
+    rows = [(form, fit) for form, fit in ways if not form.trigger and fit]
+    inline = [(form, fit) for form, fit in ways if form.trigger not in ("", PYTHON_TAG)]
+    tagged = [(form, fit) for form, fit in ways if form.trigger == PYTHON_TAG and fit]
+    no_row = "".join(f" & ~/{row.opening_regex(_names(fit))}{_ANY}/" for row, fit in rows)
+    no_trigger = "".join(f" & ~/{_ANY}{pattern(one.trigger)}{_ANY}/" for one, _ in inline)
+    starts = ["TEXT", *(f"{row.name}_calls" for row, _ in rows)]
+    rules = [f"TEXT: /{_ANY}/{no_row}{no_trigger}"]
+    for one, _ in inline:
+        before = f"BEFORE_{one.name.upper()}"
+        starts.append(f"before_{one.name} {one.name}_calls")
+        rules.append(f"before_{one.name}[lazy]: {before}")
+        rules.append(f"{before}: /{_ANY}{pattern(one.trigger)}/{no_row}")
+    if style.has_tag:
+        starts += (f"tag {row.name}_calls" for row, _ in rows)
+        starts += (f"TEXT tag {one.name}_calls" for one, _ in tagged)
+        rules.append(TAG_RULE.strip())
+    used = rows + inline + (tagged if style.has_tag else [])
+    rules += (form.rules(fit, most) for form, fit in used)
+    return f"start: {' | '.join(starts)}\n" + "\n".join(rules) + "\n"
+
+
+def _names(tools: Sequence[Signature]) -> list[str]:
+    return [tool.name for tool in tools]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from puna.chat import Message, Tool
 from puna.errors import TemplateError
+from puna.text.calls import CHATML
 from puna.text.literals import Literals, read_literals
 from puna.text.span import Span
 
@@ -34,6 +35,7 @@ class ChatMLTemplate:
     """Writes ChatML; `default_system` is said where a dialog brings no system message."""
 
     name = "chatml"
+    calls = CHATML
 
     def __init__(self, *, default_system: str | None = None, bos: str = "") -> None:
         self._default_system = default_system

@@ -8,7 +8,9 @@ GrammarError; nothing is ever generated unconstrained instead.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -18,12 +20,22 @@ from numpy.typing import NDArray
 from puna.errors import GrammarError
 from puna.text.child_process import ChildLimits, ChildProcess, ChildRefusedError, ChildStoppedError
 from puna.text.grammar_caps import check_source, parse_schema
+from puna.text.json_schema import blamed, enforceable
 from puna.text.tokenizer import Tokenizer
 
-Kind = Literal["json_schema", "json_object", "regex", "lark"]
+Kind = Literal["json_schema", "json_object", "regex", "lark", "calls"]
 
 # One space after a comma or colon, as models are used to; endless space is how small ones get lost.
-JSON_OPTIONS: Any = {"whitespace_pattern": " ?", "lenient": False, "coerce_one_of": False}
+# No \\u: two escapes for one character would be counted as two, and half of one is no text.
+JSON_OPTIONS: Any = {
+    "whitespace_pattern": " ?",
+    "lenient": False,
+    "coerce_one_of": False,
+    "json_allowed_escapes": 'nrbtf\\"',
+}
+# The trial knows no vocabulary, so there the control token is a plain text.
+TAG_RULE, TAG_RULE_ON_TRIAL = "\ntag: <|python_tag|>\n", '\ntag: "<|python_tag|>"\n'
+KEPT_MASKS = 32  # those asked for last: an agent sends the same tools with every turn
 
 _LIMITS: dict[str, Any] = {
     "initial_lexer_fuel": 200_000,
@@ -38,10 +50,14 @@ _TRIAL = ChildLimits(
 
 @dataclass(frozen=True)
 class Grammar:
-    """What an answer must keep to; `source` is not read for json_object."""
+    """What an answer must keep to; `source` is not read for json_object.
+
+    "calls" is Lark of our own making; `schemas` are those that it holds, by what they belong to.
+    """
 
     kind: Kind
     source: str = ""
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
 
 
 class Mask:
@@ -90,6 +106,7 @@ class GrammarCompiler:
         self._lock = threading.Lock()
         self._vocabulary: LLTokenizer | None = None
         self._trial = ChildProcess(_TRIAL)
+        self._kept: OrderedDict[Grammar, Mask] = OrderedDict()
 
     def compile(self, grammar: Grammar) -> Mask:
         """Return the mask at the start of an answer.
@@ -97,8 +114,16 @@ class GrammarCompiler:
         Raises GrammarError for a grammar that is malformed, too big, not
         supported in full, or that no text satisfies.
         """
+        with self._lock:
+            kept = self._kept.get(grammar)
+            if kept is not None:
+                self._kept.move_to_end(grammar)
+                return kept.fork()
+        return self._keep(grammar, self._compiled(grammar))
+
+    def _compiled(self, grammar: Grammar) -> Mask:
         source = _source(grammar)
-        self._try(grammar.kind, source)
+        self._try(grammar, _source(grammar, on_trial=True))
         limits = LLParserLimits(**_LIMITS)
         matcher = LLMatcher(self._taken_in(), source, log_level=0, limits=limits)
         if matcher.is_error():
@@ -107,18 +132,26 @@ class GrammarCompiler:
         mask.bits()  # raises if nothing may ever come
         return mask
 
+    def _keep(self, grammar: Grammar, mask: Mask) -> Mask:
+        with self._lock:
+            self._kept[grammar] = mask
+            if len(self._kept) > KEPT_MASKS:
+                self._kept.popitem(last=False)
+            return mask.fork()
+
     def close(self) -> None:
         """End the process in which grammars are tried."""
         self._trial.close()
 
-    def _try(self, kind: Kind, source: str) -> None:
+    def _try(self, grammar: Grammar, source: str) -> None:
         """Compile first where it can be stopped: 22 patterns intersected take a minute."""
         try:
             self._trial.ask({"source": source})
-        except ChildRefusedError as reason:
-            raise GrammarError(f"the {kind} cannot be enforced: {_brief(str(reason))}") from None
+        except ChildRefusedError as refusal:
+            reason = _blamed(grammar, str(refusal)) + _brief(str(refusal))
+            raise GrammarError(f"the {grammar.kind} cannot be enforced: {reason}") from None
         except ChildStoppedError as reason:
-            raise GrammarError(f"the {kind} cannot be enforced: it {reason}") from None
+            raise GrammarError(f"the {grammar.kind} cannot be enforced: it {reason}") from None
 
     def _taken_in(self) -> LLTokenizer:
         with self._lock:
@@ -149,18 +182,20 @@ class _Words:
         return self._tokenizer.encode(text, continuing=True)
 
 
-def _source(grammar: Grammar) -> str:
+def _source(grammar: Grammar, *, on_trial: bool = False) -> str:
     """The grammar as llguidance reads it."""
     if grammar.kind == "json_object":
         return _schema({"type": "object"})
-    if grammar.kind not in ("json_schema", "regex", "lark"):
+    if grammar.kind == "json_schema":
+        return _schema(enforceable(parse_schema(grammar.source)))
+    if grammar.kind not in ("regex", "lark", "calls"):
         raise GrammarError(f"there is no kind of grammar called {grammar.kind!r}")
     check_source(grammar.kind, grammar.source)
-    if grammar.kind == "json_schema":
-        return _schema(parse_schema(grammar.source))
     if grammar.kind == "regex":
         return str(LLMatcher.grammar_from_regex(grammar.source))
-    return str(LLMatcher.grammar_from_lark(grammar.source))
+    swap = on_trial and grammar.kind == "calls"
+    lark = grammar.source.replace(TAG_RULE, TAG_RULE_ON_TRIAL) if swap else grammar.source
+    return str(LLMatcher.grammar_from_lark(lark))
 
 
 def _schema(schema: dict[str, Any]) -> str:
@@ -168,6 +203,19 @@ def _schema(schema: dict[str, Any]) -> str:
         return str(LLMatcher.grammar_from_json_schema(schema, overrides=JSON_OPTIONS))
     except ValueError as error:
         raise GrammarError(f"the json_schema cannot be enforced: {error}") from None
+
+
+def _blamed(grammar: Grammar, message: str) -> str:
+    """Name the keyword that the library's message is about, and where it stands."""
+    schemas = grammar.schemas
+    if grammar.kind == "json_schema":
+        schemas = {"": parse_schema(grammar.source)}
+    found = (
+        f"{whose}{keyword}: "
+        for whose, schema in schemas.items()
+        if (keyword := blamed(schema, message))
+    )
+    return next(found, "")
 
 
 def _reason(matcher: LLMatcher) -> str:

@@ -12,7 +12,12 @@ from typing import Any
 from puna.errors import GrammarError, MalformedFileError
 from puna.formats.strict_json import parse_object
 
-LONGEST = {"json_schema": 256 * 1024, "regex": 32 * 1024, "lark": 64 * 1024}  # bytes of UTF-8
+LONGEST = {  # bytes of UTF-8
+    "json_schema": 256 * 1024,
+    "regex": 32 * 1024,
+    "lark": 64 * 1024,
+    "calls": 1024 * 1024,  # of our own making, from schemas that are each smaller
+}
 DEEPEST = 64
 MOST_PROPERTIES = 1_000  # llguidance takes quadratic time: 80 ms for these, 2.2 s for 6,000
 LARGEST_COUNT = 2**31 - 1
@@ -30,12 +35,13 @@ def check_source(kind: str, source: str) -> None:
     size = _utf8_bytes(kind, source)
     if size > LONGEST[kind]:
         raise GrammarError(f"the {kind} has {size} bytes; at most {LONGEST[kind]} are accepted")
-    if _depth(source, strings=kind != "regex") > DEEPEST:
+    if kind != "calls" and _depth(source, strings=kind != "regex") > DEEPEST:
         raise GrammarError(f"the {kind} nests deeper than {DEEPEST} brackets; flatten it")
 
 
 def parse_schema(source: str) -> dict[str, Any]:
-    """Return the schema; raises GrammarError if it is no JSON object or names too much."""
+    """Return the schema; raises GrammarError if it is no JSON object, too big or names too much."""
+    check_source("json_schema", source)
     try:
         schema = parse_object(source.encode("utf-8", "replace"), "the schema")
     except MalformedFileError as error:

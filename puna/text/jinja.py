@@ -13,6 +13,7 @@ from typing import Any
 
 from puna.chat import Message, Tool, ToolCall
 from puna.errors import TemplateError
+from puna.text.calls import style_of
 from puna.text.chatml import as_openai
 from puna.text.child_process import ChildLimits, ChildProcess, ChildRefusedError, ChildStoppedError
 from puna.text.placeholders import Placeholders
@@ -50,6 +51,7 @@ class JinjaTemplate:
         self._tool_source = tool_source or source
         self._tokenizer = tokenizer
         self._child = ChildProcess(LIMITS)
+        self.calls = style_of(self._tool_source)
 
     def render(
         self,

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from puna.chat import Message, Tool, ToolCall
 from puna.errors import TemplateError
+from puna.text.calls import LLAMA, LLAMA_TAGS, CallStyle
+from puna.text.calls.builtin import BUILTIN_TOOLS
 from puna.text.chatml import as_openai
 from puna.text.literals import Literals, read_literals
 from puna.text.span import Span
 
 ToolFormat = Literal["json", "function_tag"]
 
-BUILTIN_TOOLS = ("brave_search", "wolfram_alpha", "code_interpreter")
 _ROLES = {
     "system": "system",
     "user": "user",
@@ -61,6 +62,7 @@ class Llama31Template:
         self._dated = dated
         self._today = today
         self._tool_format: ToolFormat = tool_format
+        self.calls: CallStyle = LLAMA if tool_format == "json" else LLAMA_TAGS
 
     def render(
         self,

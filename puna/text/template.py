@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from puna.chat import Message, Tool
 from puna.errors import TemplateError
 from puna.formats.strict_json import parse_object
+from puna.text.calls import LLAMA, CallStyle
 from puna.text.chatml import ChatMLTemplate, recognise_chatml
 from puna.text.jinja import JinjaTemplate
 from puna.text.llama31 import Llama31Template, recognise_llama3
@@ -29,6 +30,11 @@ class Template(Protocol):
 
     name: str
 
+    @property
+    def calls(self) -> CallStyle:
+        """How the model writes calls of tools."""
+        ...
+
     def render(
         self,
         messages: Sequence[Message],
@@ -44,6 +50,7 @@ class NoTemplate:
     """A base model's: it completes text and was never taught to chat."""
 
     name = "none"
+    calls = LLAMA
 
     def render(
         self,

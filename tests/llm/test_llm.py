@@ -261,12 +261,11 @@ def test_text_that_only_looks_like_a_call_is_shown_whole(llm: LLM) -> None:
     assert reply.choices[0].tool_calls == ()
 
 
-def test_text_before_anything_like_a_call_is_streamed(llm: LLM) -> None:
+def test_text_that_only_looks_like_a_call_is_streamed(llm: LLM) -> None:
     grammar = Grammar("regex", r"hello world \[one\]")
     deltas = list(llm.stream(HELLO, tools=[CLOCK], grammar=grammar, temperature=0.0))
     pieces = [delta.text for delta in deltas if delta.text]
     assert "".join(pieces) == "hello world [one]"
-    assert pieces[-1] == "[one]"
     assert len(pieces) > 2
 
 

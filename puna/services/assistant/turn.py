@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from puna.chat import Delta, FinishReason, Message, ToolCall
-from puna.services.assistant.citations import MarkFilter, Sources, resolve
+from puna.services.assistant.citations import MarkFilter, Sources, read, resolve
 from puna.services.assistant.events import Cited, Event, Said
 from puna.services.assistant.prompt import call_messages
 from puna.services.assistant.tools.calls import Done
@@ -45,7 +45,7 @@ class GrowingAnswer:
 
     def take(self, delta: Delta) -> Iterator[Event]:
         """Add a delta and yield what is new."""
-        self.calls += delta.tool_calls
+        self.calls += tuple(call for call in delta.tool_calls if call.complete)
         self.finish_reason = delta.finish_reason or self.finish_reason
         self._count_up(delta)
         yield from self._say(self._marks.push(delta.text))
@@ -83,10 +83,11 @@ class GrowingAnswer:
 
     def kept(self) -> dict[str, Any]:
         """Return what stands with the message in the end."""
+        sources = resolve(self.text, self.sources) or read(self.text, self.sources)
         return {
             "text": self.text.strip(),
             "steps": [step for step in self.steps if step["text"] or step["calls"]],
-            "sources": [citation.as_json() for citation in resolve(self.text, self.sources)],
+            "sources": [citation.as_json() for citation in sources],
             "count": {**self._count, "took_s": round(time.monotonic() - self._begun, 3)},
         }
 

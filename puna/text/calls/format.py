@@ -1,0 +1,147 @@
+"""What a way of writing tool calls can say of itself: how calls begin, how they read, their rules.
+
+In: nothing.  Out: the protocol CallFormat and the words that its formats share.
+Knows no format and calls nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+PYTHON_TAG = "<|python_tag|>"
+MOST_CALLS = 16  # in one answer
+SPACE = "[ \\n]{0,4}"  # endless space is how small models get lost
+
+_JSON = json.JSONDecoder()
+_SPECIAL = frozenset("\\.+*?()|[]{}^$/")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A tool as a grammar sees it: its name, and the schema that its arguments must keep to.
+
+    `arguments` is the name of the Lark rule for them, which all formats share.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """A call as it stands in a text; `arguments` is JSON text, cut off where the answer was."""
+
+    name: str
+    arguments: str
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The calls that begin at a place in a text, and where the text goes on after them.
+
+    `cut`: the text ends before they do.
+    """
+
+    calls: tuple[Written, ...]
+    end: int
+    cut: bool = False
+
+
+class CallFormat(Protocol):
+    """One way of writing calls.
+
+    With a `trigger`, calls may stand anywhere and each begins with it; without
+    one, a row of calls is the whole answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """A word for its rules in a grammar."""
+        ...
+
+    @property
+    def trigger(self) -> str:
+        """What every call begins with, or nothing."""
+        ...
+
+    def openings(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return how a row of calls may begin, all space left out."""
+        ...
+
+    def opening_regex(self, names: Sequence[str]) -> str:
+        """Return the same as a regex for a grammar, which lets space in."""
+        ...
+
+    def read(self, text: str, place: int) -> Reading | None:
+        """Read what begins at `place`; the last call may be cut off by the text's end."""
+        ...
+
+    def can_write(self, tool: Signature) -> bool:
+        """Tell whether a call of the tool can be written so."""
+        ...
+
+    def rules(self, tools: Sequence[Signature], most: int) -> str:
+        """Return Lark for `<name>_calls`, after the trigger if there is one: up to `most`."""
+        ...
+
+
+class Triggered:
+    """What formats with a trigger have in common: they begin no row."""
+
+    def openings(self, names: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
+        """Return none."""
+        return ()
+
+    def opening_regex(self, names: Sequence[str]) -> str:  # noqa: ARG002
+        """Return none."""
+        return ""
+
+    def can_write(self, tool: Signature) -> bool:  # noqa: ARG002
+        """Tell that any call can be written so."""
+        return True
+
+
+def object_at(text: str, place: int) -> tuple[dict[str, Any], int] | None:
+    """Return the JSON object that starts there after space, and where it ends."""
+    while place < len(text) and text[place].isspace():
+        place += 1
+    try:
+        value, end = _JSON.raw_decode(text, place)
+    except (ValueError, RecursionError):
+        return None
+    return (value, end) if isinstance(value, dict) else None
+
+
+def written(name: str, arguments: Mapping[str, Any]) -> Written:
+    """Return a whole call."""
+    return Written(name, json.dumps(arguments, ensure_ascii=False))
+
+
+def literal(text: str) -> str:
+    """Return plain text as Lark quotes it."""
+    return json.dumps(text)
+
+
+def pattern(text: str) -> str:
+    """Return plain text as a part of a Lark regex, which is between slashes."""
+    return "".join(f"\\{one}" if one in _SPECIAL else one for one in text)
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Return a regex for one of the names."""
+    return f"({'|'.join(map(pattern, names))})"
+
+
+def row_of(call: str, between: str, most: int, first: str = "") -> str:
+    """Return a Lark sequence of up to `most` calls; the `first` may differ from the others."""
+    return f"{first or call} ({between} {call}){{0,{most - 1}}}" if most > 1 else first or call
+
+
+def embedded(schema: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    """Return a schema as Lark embeds it."""
+    return f"%json {json.dumps({**schema, 'x-guidance': options})}"

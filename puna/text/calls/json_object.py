@@ -1,0 +1,121 @@
+"""Calls as JSON: {"name": …, "parameters": {…}}, as Llama 3.1 is told to write them.
+
+In: text; tools.  Out: the calls in it; rules for a grammar.  A row of them is the whole answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from puna.text.calls.format import (
+    SPACE,
+    Reading,
+    Signature,
+    Written,
+    any_of,
+    embedded,
+    literal,
+    object_at,
+    pattern,
+    row_of,
+    written,
+)
+from puna.text.grammar import JSON_OPTIONS
+
+_OPENED = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*"([^"\\]+)"')
+_GIVEN = re.compile(r'\s*,\s*"(?:parameters|arguments)"\s*:\s*')
+
+
+class JsonObject:
+    """One JSON object a call, several with semicolons between them."""
+
+    name = "json"
+    trigger = ""
+
+    def openings(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return how a row of calls may begin, all space left out."""
+        kinds = ('{"name":', '{"type":"function","name":')
+        return tuple(f'{kind}"{name}"' for name in names for kind in kinds)
+
+    def opening_regex(self, names: Sequence[str]) -> str:
+        """Return the same as a regex for a grammar, which lets space in."""
+        kind = f'("type" ?: ?"function" ?,{SPACE})?'
+        return f'{SPACE}\\{{{SPACE}{kind}"name" ?: ?"{any_of(names)}"'
+
+    def can_write(self, tool: Signature) -> bool:  # noqa: ARG002
+        """Tell that any call can be written so."""
+        return True
+
+    def read(self, text: str, place: int) -> Reading | None:
+        """Read one call."""
+        read = object_at(text, place)
+        if read is None:
+            cut = cut_object(text[place:])
+            return Reading((cut,), len(text), cut=True) if cut else None
+        call = named_call(read[0])
+        return Reading((call,), read[1]) if call else None
+
+    def rules(self, tools: Sequence[Signature], most: int) -> str:
+        """Return rules where each tool's opening is one lexeme, so that text may begin alike."""
+        calls = [
+            f"json_{at}: /{self.opening_regex([tool.name])}/ JSON_GIVEN {tool.arguments} JSON_CLOSE"
+            for at, tool in enumerate(tools)
+        ]
+        return "\n".join(
+            [
+                f"json_calls: {row_of('json_call', 'JSON_NEXT', most)}",
+                f"json_call: {' | '.join(f'json_{at}' for at in range(len(tools)))}",
+                *calls,
+                f'JSON_GIVEN: / ?,{SPACE}"(parameters|arguments)" ?: ?/',
+                f"JSON_CLOSE: /{SPACE}\\}}/",
+                "JSON_NEXT: /[;\\n] ?/\n",
+            ]
+        )
+
+
+def beside_json(tools: Sequence[Signature], most: int, reply: str) -> str:
+    """Return a grammar's start for calls or another JSON document: both share their lexemes."""
+    schemas = [_one_call(tool) for tool in tools]
+    call = embedded({"anyOf": schemas}, JSON_OPTIONS)
+    return f"json_call: {call}\nstart: {row_of('json_call', literal('; '), most)} | {reply}\n"
+
+
+def _one_call(tool: Signature) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"name": {"const": tool.name}, "parameters": tool.schema},
+        "required": ["name", "parameters"],
+        "additionalProperties": False,
+    }
+
+
+def named_call(value: dict[str, Any]) -> Written | None:
+    """Return the call that an object stands for; models say parameters or arguments."""
+    name = value.get("name")
+    given = value.get("parameters", value.get("arguments"))
+    if isinstance(given, str):
+        read = object_at(given, 0)
+        given = read[0] if read else None
+    return written(name, given) if isinstance(name, str) and isinstance(given, dict) else None
+
+
+def cut_object(text: str) -> Written | None:
+    """Return the call in a text that ends before its object does, once its name is there."""
+    opened = _OPENED.match(text)
+    if opened is None:
+        return None
+    given = _GIVEN.match(text, opened.end())
+    return cut_arguments(opened[1], text[given.end() :] if given else "")
+
+
+def cut_arguments(name: str, text: str) -> Written:
+    """Return a call whose text ends within its arguments, or just after them."""
+    read = object_at(text, 0)
+    return written(name, read[0]) if read else Written(name, text, complete=False)
+
+
+def opening_rule(tool: Signature, key: str) -> str:
+    """Return a lexeme for an object's beginning, up to its arguments."""
+    return f'/{SPACE}\\{{ ?"name" ?: ?"{pattern(tool.name)}" ?, ?"{key}" ?: ?/'

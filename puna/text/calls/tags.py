@@ -1,0 +1,89 @@
+"""Calls within tags: <function=name>{…}</function> and <tool_call>{…}</tool_call>.
+
+In: text; tools.  Out: the calls in it; rules for a grammar.  Text may stand before them.
+The first is Llama 3.1's for tools of one's own, the second Hermes' in ChatML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from puna.text.calls.format import (
+    Reading,
+    Signature,
+    Triggered,
+    literal,
+    object_at,
+    row_of,
+    written,
+)
+from puna.text.calls.json_object import cut_arguments, cut_object, named_call, opening_rule
+
+_FUNCTION = re.compile(r"<function=([\w.:-]{1,128})>")
+
+
+class FunctionTag(Triggered):
+    """The name within the tag, the arguments between it and its end."""
+
+    name = "function"
+    trigger = "<function="
+
+    def read(self, text: str, place: int) -> Reading | None:
+        """Read one call; the closing tag may be missing at the end."""
+        tag = _FUNCTION.match(text, place)
+        if tag is None:
+            return None
+        read = object_at(text, tag.end())
+        if read is None:
+            given = text[tag.end() :]
+            return Reading((cut_arguments(tag[1], given),), len(text), cut=True)
+        return Reading((written(tag[1], read[0]),), _past(text, read[1], "</function>"))
+
+    def rules(self, tools: Sequence[Signature], most: int) -> str:
+        """Return Lark for `function_calls`, after the first trigger."""
+        calls = [
+            f"{literal(tool.name + '>')} {tool.arguments} {literal('</function>')}"
+            for tool in tools
+        ]
+        return _rules(self.name, self.trigger, calls, most)
+
+
+class ToolCallTag(Triggered):
+    """A JSON object with name and arguments between the tags."""
+
+    name = "tool_call"
+    trigger = "<tool_call>"
+
+    def read(self, text: str, place: int) -> Reading | None:
+        """Read one call; the closing tag may be missing at the end."""
+        start = place + len(self.trigger)
+        read = object_at(text, start)
+        if read is None:
+            cut = cut_object(text[start:])
+            return Reading((cut,), len(text), cut=True) if cut else None
+        call = named_call(read[0])
+        return Reading((call,), _past(text, read[1], "</tool_call>")) if call else None
+
+    def rules(self, tools: Sequence[Signature], most: int) -> str:
+        """Return Lark for `tool_call_calls`, after the first trigger."""
+        close = "/[ \\n]?\\}[ \\n]{0,2}<\\/tool_call>/"
+        calls = [f"{opening_rule(tool, 'arguments')} {tool.arguments} {close}" for tool in tools]
+        return _rules(self.name, self.trigger, calls, most)
+
+
+def _rules(name: str, trigger: str, calls: Sequence[str], most: int) -> str:
+    every = " | ".join(f"{name}_{at}" for at in range(len(calls)))
+    return "\n".join(
+        [
+            f"{name}_calls: {row_of(f'{name}_call', f'{name.upper()}_NEXT', most)}",
+            f"{name}_call: {every}",
+            *(f"{name}_{at}: {call}" for at, call in enumerate(calls)),
+            f"{name.upper()}_NEXT: /\\n{{0,2}}{trigger}/\n",
+        ]
+    )
+
+
+def _past(text: str, place: int, closing: str) -> int:
+    after = place + len(text[place:]) - len(text[place:].lstrip())
+    return after + len(closing) if text.startswith(closing, after) else place
