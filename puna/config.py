@@ -18,6 +18,7 @@ from puna.errors import SettingError
 KvType = Literal["f16", "int8"]
 DEFAULT_MODEL = "smollm2"
 MOST_THREADS = 1024
+MOST_FILE_MIB = 256  # a file is whole in memory when it is read
 INSTRUCTION_SETS = ("scalar", "avx2", "avx512", "neon", "neondot")
 NAMES = (
     "PUNA_HOME",
@@ -28,6 +29,9 @@ NAMES = (
     "PUNA_PACKED_CACHE",
     "PUNA_KV_TYPE",
     "PUNA_DATABASE",
+    "PUNA_SERVER",
+    "PUNA_API_KEY",
+    "PUNA_FILE_MIB",
 )
 
 
@@ -41,10 +45,14 @@ class Settings:
     context_tokens: int | None = None  # PUNA_CONTEXT: None leaves it to the model
     isa: str | None = None  # PUNA_ISA: None picks the best that this machine has
     kv_type: KvType = "f16"  # PUNA_KV_TYPE: how keys and values are kept; int8 takes half the room
+    file_mib: int = 32  # PUNA_FILE_MIB: the longest file that a person may attach
     packed_cache: bool = True  # PUNA_PACKED_CACHE: keep large models' packed weights on disk
 
     # PUNA_DATABASE: accounts elsewhere than in a file under home; never shown, for its password
     database: str | None = field(default=None, repr=False)
+
+    server: str | None = None  # PUNA_SERVER: through which `puna chat` talks; None: this machine's
+    api_key: str | None = field(default=None, repr=False)  # PUNA_API_KEY: a person's, for it
 
     @property
     def database_url(self) -> str:
@@ -64,8 +72,11 @@ class Settings:
             context_tokens=_positive(given, "PUNA_CONTEXT"),
             isa=_isa(given),
             kv_type=_kv_type(given),
+            file_mib=_positive(given, "PUNA_FILE_MIB", MOST_FILE_MIB) or cls.file_mib,
             packed_cache=_switch(given, "PUNA_PACKED_CACHE"),
             database=given.get("PUNA_DATABASE"),
+            server=given.get("PUNA_SERVER"),
+            api_key=given.get("PUNA_API_KEY"),
         )
 
 

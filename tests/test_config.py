@@ -27,11 +27,19 @@ def test_every_variable_is_read() -> None:
             "PUNA_ISA": "scalar",
             "PUNA_KV_TYPE": "int8",
             "PUNA_PACKED_CACHE": "off",
+            "PUNA_FILE_MIB": "64",
             "PATH": "/bin",
         }
     )
     assert settings == Settings(
-        Path("/srv/puna"), "llama.gguf", 2, 4096, "scalar", kv_type="int8", packed_cache=False
+        Path("/srv/puna"),
+        "llama.gguf",
+        2,
+        4096,
+        "scalar",
+        kv_type="int8",
+        file_mib=64,
+        packed_cache=False,
     )
 
 
@@ -46,6 +54,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PUNA_MODLE", "x", "did you mean PUNA_MODEL?"),
         ("PUNA_XYLOPHONE", "2", "Puna knows PUNA_HOME"),
         ("PUNA_THREADS", "0", "whole number from 1 to 1024"),
+        ("PUNA_FILE_MIB", "300", "whole number from 1 to 256"),
         ("PUNA_THREADS", "5000", "whole number from 1 to 1024"),
         ("PUNA_THREADS", "two", "PUNA_THREADS is 'two'"),
         ("PUNA_CONTEXT", "-1", "PUNA_CONTEXT is '-1'"),

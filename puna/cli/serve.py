@@ -119,8 +119,11 @@ def _app(settings: Settings, store: Store, models: Models, limits: ServerSetting
     from puna.formats.store import ModelStore
     from puna.server import Services, create_app
     from puna.server.web.site import LateSite
+    from puna.services.assistant.files import FileLimits
+    from puna.services.assistant.reading import ReadingLimits
 
-    site = LateSite(store, ModelStore(settings.home))
+    files = FileLimits(reading=ReadingLimits(file_bytes=settings.file_mib * 2**20))
+    site = LateSite(store, ModelStore(settings.home), files)
     return create_app(Services.of(store, models), limits, site)
 
 

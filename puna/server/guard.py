@@ -24,11 +24,15 @@ from puna.server.settings import ServerSettings
 # One line a request: neither query, nor header, nor body.
 log = logging.getLogger("puna.server.access")
 
+FILES = ("/web/files", "/api/v1/files")  # routes that count their bodies and keep them on disk
+
 EVERYWHERE = {
     **ON_EVERY_ANSWER,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+
+LONGEST_LENGTH = 20  # digits
 
 Left = Callable[[Caller], Awaitable[Mapping[str, str]]]
 
@@ -50,18 +54,20 @@ class Guard:
         scope.setdefault("state", {})
         headers = Headers(scope=scope)
         dressed = self._dressing(scope, send)
-        refusal = self._refusal(headers)
+        counted = scope["path"] in FILES
+        refusal = self._refusal(headers, counted)
         if refusal is not None:
             await refusal.response()(scope, receive, dressed)
             return
-        await self._app(scope, self._bounded(receive), dressed)
+        await self._app(scope, receive if counted else self._bounded(receive), dressed)
 
-    def _refusal(self, headers: Headers) -> Failure | None:
+    def _refusal(self, headers: Headers, counted: bool) -> Failure | None:
         if not self._hosts.has(headers.get("host", "")):
             message = "the server does not answer to that name; `puna serve --host-name` adds it"
             return Failure(421, message, BAD, "unknown_host")
         length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdecimal()) or int(length[:20]) > self._body_bytes:
+        readable = length.isascii() and length.isdecimal() and len(length) < LONGEST_LENGTH
+        if not readable or (int(length) > self._body_bytes and not counted):
             return self._too_big()
         return None
 

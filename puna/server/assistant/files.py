@@ -11,6 +11,7 @@ from starlette.responses import Response
 from puna.server import failures
 from puna.server.assistant.person import Person
 from puna.server.assistant.shapes import File, Files
+from puna.server.web.upload import uploaded
 from puna.server.web.views import file_view
 
 router = APIRouter(prefix="/api/v1/files", tags=["assistant"], responses=failures.RESPONSES)
@@ -24,8 +25,7 @@ async def add_file(
     visit: Person, request: Request, x_file_name: Annotated[str, Header(max_length=2000)]
 ) -> File:
     """Read a file and keep it; the body is its bytes, X-File-Name its name, percent-encoded."""
-    data, name = await request.body(), unquote(x_file_name)
-    kept = await visit.do(visit.house.assistant.files.add, visit.owner, name, data)
+    kept = await uploaded(visit.house, visit.owner, unquote(x_file_name), request)
     return File.model_validate(file_view(kept))
 
 

@@ -55,6 +55,7 @@ async def _page(visit: Visit, conversation_id: str | None) -> Response:
         presets=presets,
         greeting=words.greeting(visit.visitor.name, datetime.now().astimezone().hour),
         starts=STARTS,
+        most_file_bytes=visit.house.assistant.files.limits.reading.file_bytes,
     )
 
 

@@ -6,18 +6,15 @@ from urllib.parse import quote, unquote
 
 from starlette.responses import JSONResponse, Response
 
-from puna.server.web.reading import read_bytes
+from puna.server.web.upload import uploaded
 from puna.server.web.views import file_view
 from puna.server.web.visit import Visit
-
-MOST_BYTES = 64 << 20
 
 
 async def upload(visit: Visit) -> Response:
     """Take one file: its bytes are the body, its name a header."""
     name = unquote(visit.request.headers.get("x-file-name", ""))[:500]
-    data = await read_bytes(visit.request, MOST_BYTES)
-    file = await visit.do(visit.house.assistant.files.add, visit.owner, name, data)
+    file = await uploaded(visit.house, visit.owner, name, visit.request)
     return JSONResponse(file_view(file), 201)
 
 

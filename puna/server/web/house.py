@@ -5,6 +5,7 @@ Built once by whoever starts the server.  Knows no request.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ from puna.server.web.pulse import Pulse
 from puna.server.web.turns import Turns
 from puna.services.assistant.answer import Answering
 from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.files import FileLimits
+
+READ_AT_ONCE = 2  # files that are whole in memory
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,18 @@ class House:
     offers: Offers
     turns: Turns = field(default_factory=Turns)
     paces: Paces = field(default_factory=Paces)
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
 
     @property
     def hosts(self) -> Collection[str]:
         """The names that the server answers to."""
         return self.desk.settings.hosts
+
+    @property
+    def upload_folder(self) -> str | None:
+        """Where files wait until they are whole: beside the models, on a disk, not in memory."""
+        home = self.model_store.folder.parent
+        return str(home) if home.is_dir() else None
 
     @property
     def default_model(self) -> str:
@@ -62,9 +73,11 @@ class House:
         return [Known(card.name, card.context, card.bytes) for card in self.desk.models.names()]
 
 
-def house_of(store: Store, model_store: ModelStore, desk: Desk) -> House:
+def house_of(
+    store: Store, model_store: ModelStore, desk: Desk, limits: FileLimits | None = None
+) -> House:
     """Furnish a house around one database, one folder of models and one server's desk."""
-    users, assistant = Users(store), Assistant(store)
+    users, assistant = Users(store), Assistant(store, limits=limits)
 
     def fetch(name: str, progress: Progress) -> Path:
         return pull(name, model_store, progress)

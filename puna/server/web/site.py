@@ -43,6 +43,7 @@ from puna.server.web.console import (
 from puna.server.web.guard import Guard
 from puna.server.web.house import House, house_of
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
+from puna.services.assistant.files import FileLimits
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.under_way import RENEW_S
 
@@ -162,13 +163,15 @@ def _route(method: str, path: str, endpoint: Endpoint) -> Route:
 class LateSite:
     """The site of a server whose desk opens with its event loop: furnished once that runs."""
 
-    def __init__(self, store: Store, model_store: ModelStore) -> None:
-        self._store, self._model_store = store, model_store
+    def __init__(
+        self, store: Store, model_store: ModelStore, limits: FileLimits | None = None
+    ) -> None:
+        self._store, self._model_store, self._limits = store, model_store, limits
         self._house: House | None = None
 
     async def open(self, desk: Desk) -> House:
         """Furnish the house, and put right what an earlier server left unfinished."""
-        house = self._house = house_of(self._store, self._model_store, desk)
+        house = self._house = house_of(self._store, self._model_store, desk, self._limits)
         self._site = Site(house)
         await asyncio.to_thread(house.assistant.mend)
         self._keeping = asyncio.create_task(_keep(house.assistant))

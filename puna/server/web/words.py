@@ -36,6 +36,11 @@ def size(n_bytes: int) -> str:
     return f"{value:.1f} GB"
 
 
+def mebibytes(n_bytes: int) -> str:
+    """A limit as it was set: 33554432 as `32 MiB`."""
+    return f"{n_bytes >> 20} MiB" if n_bytes >= 1 << 20 else f"{n_bytes} bytes"
+
+
 def share(part: float) -> str:
     """0.823 as `82 %`; what is nearly nothing is not called nothing."""
     if 0 < part < 0.01:
@@ -67,6 +72,12 @@ def age(when: datetime, now: datetime) -> str:
         if days <= limit:
             return name
     return "Earlier"
+
+
+def file_stem(title: str) -> str:
+    """A title as the name of a file on any system: letters, digits, spaces, dots and dashes."""
+    kept = "".join(c if c.isalnum() or c in " .-_" else " " for c in title)
+    return " ".join(kept.split())[:80].strip(" .") or "conversation"
 
 
 def greeting(name: str, hour: int) -> str:

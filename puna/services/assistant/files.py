@@ -158,7 +158,7 @@ class Files:
     ) -> None:
         self._store, self._clock = store, clock
         self._sweep = sweep_soon or partial(sweep, store, EVERY_INDEX)
-        self._limits = limits or FileLimits()
+        self.limits = limits or FileLimits()
         self._embedder = embedder
 
     def add(
@@ -172,7 +172,7 @@ class Files:
         self._check_room(owner, len(data))
         if known := self._known(owner, name, data, conversation_id):
             return known
-        document = read(name, data, self._limits.reading)
+        document = read(name, data, self.limits.reading)
         passages = list(cut(document))
         vectors = self._vectors([passage.text for passage in passages])
         row = FileRow(
@@ -259,7 +259,7 @@ class Files:
         )
         with self._store.read() as session:
             files, n_bytes = session.execute(query).one()
-        return Kept(int(files), int(n_bytes), self._limits)
+        return Kept(int(files), int(n_bytes), self.limits)
 
     def search(
         self, owner: Owner, question: str, *, file_ids: Sequence[str] | None = None, limit: int = 6
@@ -285,13 +285,13 @@ class Files:
 
     def _check_room(self, owner: Owner, n_bytes: int) -> None:
         kept = self.kept(owner)
-        if kept.files >= self._limits.files:
+        if kept.files >= self.limits.files:
             raise FileRefusedError(
                 f"you keep {kept.files} files, as many as you may; delete one first"
             )
-        if kept.n_bytes + n_bytes > self._limits.bytes_in_all:
+        if kept.n_bytes + n_bytes > self.limits.bytes_in_all:
             raise FileRefusedError(
-                f"your files may take {self._limits.bytes_in_all >> 20} MiB in all and this one "
+                f"your files may take {self.limits.bytes_in_all >> 20} MiB in all and this one "
                 "would pass it; delete others first"
             )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def pdf(*pages: Sequence[str]) -> bytes:
-    """Return a document with these lines on its pages."""
+def pdf(*pages: Sequence[str], padding: int = 0) -> bytes:
+    """Return a document with these lines on its pages, and so many bytes that nobody shows."""
     kids = " ".join(f"{4 + 2 * at} 0 R" for at in range(len(pages)))
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -19,6 +19,9 @@ def pdf(*pages: Sequence[str]) -> bytes:
         shown = " ".join(f"({_escaped(line)}) Tj T*" for line in lines)
         content = f"BT /F1 12 Tf 14 TL 72 770 Td {shown} ET"
         objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    if padding:
+        picture = ("\xe5\x1a\x9c" * (padding // 3 + 1))[:padding]
+        objects.append(f"<< /Length {padding} >>\nstream\n{picture}\nendstream")
     return _file(objects)
 
 

@@ -24,7 +24,7 @@ CHILDREN = threading.BoundedSemaphore(2)  # files parsed at once; the cores belo
 class ReadingLimits:
     """What one file may take."""
 
-    file_bytes: int = 20 * 2**20
+    file_bytes: int = 32 * 2**20
     memory_bytes: int = 512 * 2**20  # beyond what the child has mapped when it is ready
     cpu_s: float = 30.0
     wall_s: float = 60.0

@@ -37,13 +37,22 @@ function remove(file) {
   area.focus();
 }
 
+const mebibytes = (bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+/** How much of a file is on the server; once it is whole, it is read there. */
+function progress(chip, share) {
+  chip.state = share < 1 ? `${Math.floor(100 * share)} %` : "reading…";
+  showFiles();
+}
+
 export async function attach(list) {
   for (const file of list) {
     const chip = { name: file.name || "pasted.txt", state: "reading…" };
     files.push(chip);
     showFiles();
     try {
-      Object.assign(chip, await upload("/web/files", file), { state: null });
+      if (file.size > Number(picker.dataset.most)) throw new Refused(413, { message: `it has ${mebibytes(file.size)}, and a file may have ${mebibytes(picker.dataset.most)} here` });
+      Object.assign(chip, await upload("/web/files", file, (share) => progress(chip, share)), { state: null });
       announce(`${chip.name} is attached.`);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -11,12 +11,13 @@ export class Refused extends Error {
 
 const HEADERS = { "X-Puna": "page", Accept: "application/json" };
 
-async function refusal(response) {
-  const body = await response.json().catch(() => ({}));
-  const error = body.error ?? { message: `The server answered ${response.status}.` };
-  if (response.status === 401 && error.link) location.assign(error.link);
-  return new Refused(response.status, error);
+function refused(status, body) {
+  const error = body?.error ?? { message: `The server answered ${status}.` };
+  if (status === 401 && error.link) location.assign(error.link);
+  return new Refused(status, error);
 }
+
+const refusal = async (response) => refused(response.status, await response.json().catch(() => null));
 
 async function request(method, url, body, { headers = {}, signal } = {}) {
   const response = await fetch(url, { method, headers: { ...HEADERS, ...headers }, body, signal, credentials: "same-origin" }).catch((error) => {
@@ -34,11 +35,20 @@ export async function call(method, url, body) {
   return response.status === 204 ? null : response.json();
 }
 
-/** A file's bytes; never a form, so that no foreign form can send one. */
-export const upload = (url, file) =>
-  request("POST", url, file, {
-    headers: { "Content-Type": "application/octet-stream", "X-File-Name": encodeURIComponent(file.name), "X-File-Type": file.type },
-  }).then((response) => response.json());
+/** A file's bytes; never a form, so that no foreign form can send one. `sent` hears which share of it has gone out. */
+export const upload = (url, file, sent) =>
+  new Promise((done, failed) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how far it is
+    const refuse = (message) => failed(new Refused(request.status, { message }));
+    request.open("POST", url);
+    const headers = { ...HEADERS, "Content-Type": "application/octet-stream", "X-File-Name": encodeURIComponent(file.name) };
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.total && sent(event.loaded / event.total);
+    request.onerror = () => refuse("The file did not arrive: the connection was lost.");
+    request.onload = () => (request.status < 400 ? done(request.response) : failed(refused(request.status, request.response)));
+    request.send(file);
+  });
 
 /** Yield the events of a running answer, one JSON object a line. */
 export async function* events(method, url, body, signal) {
