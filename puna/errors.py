@@ -36,6 +36,7 @@ our own mistakes; these are for what a user or a file can cause.
     ├── AssistantError            what the assistant cannot do with what it was given
     │   ├── FileRefusedError          a file is of no known kind, too big, damaged, or one too many
     │   └── ToolError                 a tool call is not allowed, failed or took too long
+    ├── RemoteError               a Puna server that was asked does not answer, or refuses
     ├── StoreError                the database cannot be opened or written; nothing is promised
     └── SettingError              a PUNA_* variable or an option has an unusable value
 """
@@ -129,6 +130,10 @@ class GrammarError(RequestError):
     """A schema, regex or grammar cannot be enforced."""
 
 
+class ToolGrammarError(GrammarError):
+    """A tool's schema cannot be enforced."""
+
+
 class OverloadError(PunaError):
     """Too many requests are here already; `retry_after_s` says when to come again."""
 
@@ -203,6 +208,10 @@ class FileRefusedError(AssistantError):
 
 class ToolError(AssistantError):
     """A tool call is not allowed, failed or took too long."""
+
+
+class RemoteError(PunaError):
+    """A Puna server that was asked does not answer, or refuses."""
 
 
 class StoreError(PunaError):

@@ -13,6 +13,7 @@ from shutil import get_terminal_size
 import typer
 
 from puna.chat import Answer, Delta, FinishReason, Reply, Timings, ToolCall, Usage
+from puna.cli.plain import plain
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -41,7 +42,7 @@ def gather(deltas: Iterator[Delta]) -> Reply:
 
 
 def _written(deltas: Iterator[Delta]) -> Iterator[Delta]:
-    page = _Page()
+    page = Page()
     try:
         for delta in deltas:
             page.write(delta.text)
@@ -50,7 +51,7 @@ def _written(deltas: Iterator[Delta]) -> Iterator[Delta]:
         page.end()
 
 
-class _Page:
+class Page:
     """Stdout, with lines broken between words where it is a terminal."""
 
     def __init__(self) -> None:
@@ -62,9 +63,11 @@ class _Page:
             self._wrap = WordWrap(get_terminal_size().columns)
 
     def write(self, text: str) -> None:
-        self._show(self._wrap.push(text) if self._wrap else text)
+        """Show more of the answer; to a terminal without what could command it."""
+        self._show(self._wrap.push(plain(text)) if self._wrap else text)
 
     def end(self) -> None:
+        """Show what is held back, and begin a new line."""
         if self._wrap:
             self._show(self._wrap.flush())
         if self._last != "\n":

@@ -1,4 +1,4 @@
-"""`puna chat`: a talk with a model in the terminal.
+"""`puna chat`: a talk in the terminal, through the server that runs, or with a model of its own.
 
 In: lines from a person, or the whole of a piped stdin as one question.  Out: answers,
 streamed to stdout.  Ctrl-C stops an answer; Ctrl-D or /exit leaves.
@@ -7,21 +7,34 @@ streamed to stdout.  Ctrl-C stops an answer; Ctrl-D or /exit leaves.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated
 
 import typer
 
-from puna.chat import Reply
 from puna.cli import options
-from puna.cli.answer import leave, note_unfinished, show
-from puna.cli.conversation import Conversation
-from puna.cli.load import open_llm
-from puna.cli.progress import PromptBar
+from puna.cli.slash import is_command
 from puna.cli.stdin import read_stdin
+from puna.cli.talker import Talker, Wishes
 from puna.config import Settings
-from puna.errors import PunaError
+from puna.errors import AccountError, PunaError, RemoteError, SettingError
 
 HINT = "Ask away; /help lists commands, Ctrl-D leaves."
+
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Talk through this server, with the key in PUNA_API_KEY.",
+        show_default="the one of this machine, or PUNA_SERVER",
+    ),
+]
+Local = Annotated[
+    bool, typer.Option("--local", help="Load a model here, even where a server runs.")
+]
+Continue = Annotated[
+    bool, typer.Option("--continue", "-c", help="Go on with the server's last conversation.")
+]
 
 
 def chat(
@@ -33,49 +46,73 @@ def chat(
     max_tokens: options.MaxTokens = None,
     seed: options.Seed = None,
     model: options.Model = None,
+    server: Server = None,
+    local: Local = False,
+    continue_: Continue = False,
 ) -> None:
     """Talk with a model.
 
+    Where `puna serve` runs, the talk goes through it: conversations, presets, tools, files and
+    memory are those of the page. Otherwise a model is loaded here, and nothing is kept.
     Ctrl-C stops an answer, Ctrl-D leaves, /help lists what else there is.
     A question piped into stdin gets one answer.
     """
     settings: Settings = context.obj
     piped = None if sys.stdin.isatty() else read_stdin()
-    params: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
-    conversation = Conversation(open_llm(settings, model), system or "", {**params, "seed": seed})
+    params = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+    wishes = Wishes(model, system or "", params, continue_)
+    talker = _alone(settings, wishes, "--local") if local else _talker(settings, wishes, server)
     try:
         if piped is None:
-            print(f"This is {model or settings.model}. {HINT}", file=sys.stderr)
-            converse(conversation, settings)
+            print(f"{talker.name} {HINT}", file=sys.stderr)
+            talker.begin()
+            _converse(talker, settings)
         else:
-            leave(_answer(conversation, piped))
+            talker.answer_once(piped)
     finally:
-        conversation.model.close()
+        talker.close()
 
 
-def converse(conversation: Conversation, settings: Settings) -> None:
+def _talker(settings: Settings, wishes: Wishes, server: str | None) -> Talker:
+    """The server that was named or runs here; else a model of our own."""
+    from puna.cli.remote.access import find_access
+    from puna.cli.remote.through import Through
+
+    access = find_access(settings, server)
+    if access is None:
+        return _alone(settings, wishes, "no server runs")
+    try:
+        return Through(access, wishes)
+    except (RemoteError, AccountError) as error:
+        if server or settings.server or wishes.goes_on:
+            raise
+        return _alone(settings, wishes, str(error))
+
+
+def _alone(settings: Settings, wishes: Wishes, why: str) -> Talker:
+    from puna.cli.alone import Alone
+
+    if wishes.goes_on:
+        raise SettingError(f"--continue needs a server, which keeps conversations; {why}")
+    return Alone(settings, wishes, why)
+
+
+def _converse(talker: Talker, settings: Settings) -> None:
     """Answer line after line until the person leaves."""
-    from puna.cli.slash import COMMANDS, Slash, is_command
     from puna.cli.terminal import Terminal
 
-    terminal = Terminal(settings.home / "history", COMMANDS)
-    slash = Slash(conversation, lambda name: open_llm(settings, name))
+    terminal = Terminal(settings.home / "history", talker.commands)
     while (line := terminal.read()) is not None:
         try:
             if is_command(line):
-                if not slash.obey(line):
+                if not talker.obey(line):
                     break
             elif line:
-                note_unfinished(_answer(conversation, line))
+                talker.answer(line)
                 print(file=sys.stderr)
         except (PunaError, OSError) as error:
             print(f"puna: error: {error}", file=sys.stderr)
         except MemoryError:
             print("puna: error: memory is full; the model stays as it was", file=sys.stderr)
-        except KeyboardInterrupt:  # an answer's own Ctrl-C ends in _answer
+        except KeyboardInterrupt:  # an answer's own Ctrl-C ends with the answer
             print("stopped", file=sys.stderr)
-
-
-def _answer(conversation: Conversation, question: str) -> Reply:
-    with PromptBar() as progress:
-        return show(conversation.answer(question, progress=progress))

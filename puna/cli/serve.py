@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from puna.cli.announcement import announced, where_to_reach
 from puna.cli.load import find_model
 from puna.config import Settings
 from puna.errors import SettingError
@@ -84,12 +85,15 @@ def _serve(  # noqa: PLR0917
 
     find_model(settings, None)
     origin = f"http://{_shown(host)}:{sock.getsockname()[1]}"
-    hosts = [*LOCAL_HOSTS, host, *names]
+    hosts = [*LOCAL_HOSTS, host, sock.getsockname()[0], *names]
     limits = ServerSettings(settings.model, hosts=hosts, queue=queue, drain_s=drain)
     _log_to_stderr()
     with _open(settings) as (store, models):
         _welcome(store, origin, settings.model)
-        _run(_app(settings, store, models, limits), host, sock)
+        app = _app(settings, store, models, limits)
+        key = app.state.services.local_key.renew()
+        with announced(settings.home, where_to_reach(sock), key):
+            _run(app, host, sock)
 
 
 @contextmanager
@@ -131,7 +135,8 @@ def _run(app: FastAPI, host: str, sock: socket.socket) -> None:
     from puna.server.listening import Server
 
     sys.setswitchinterval(SWITCH_S)
-    Server(app, host, sock.getsockname()[1]).run(sockets=[sock])
+    # A copy is closed at the end: the port stays taken until the file that names it is gone.
+    Server(app, host, sock.getsockname()[1]).run(sockets=[sock.dup()])
 
 
 def _welcome(store: Store, origin: str, model: str) -> None:
