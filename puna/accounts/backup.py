@@ -86,6 +86,8 @@ def check(path: Path) -> Copy:
 def restore(path: Path, url: str) -> Copy:
     """Fill an empty database from a copy, all or nothing, and bring its schema up to date."""
     copy = check(path)
+    if not migrations.knows(copy.schema):
+        raise _too_new(path, f"schema {copy.schema}")
     engine = store.engine_for(url)
     try:
         _refuse_used(engine)
@@ -226,9 +228,16 @@ def _record(path: Path, line: bytes) -> Any:
 
 
 def _header(path: Path, record: Any) -> dict[str, Any]:
-    if not isinstance(record, dict) or record.get("puna_backup") != FORMAT:
-        raise StoreError(f"{path} is no copy that this Puna reads")
-    return record
+    version = record.get("puna_backup") if isinstance(record, dict) else None
+    if not isinstance(version, int) or version < 1:
+        raise StoreError(f"{path} is no copy of Puna's accounts")
+    if version > FORMAT:
+        raise _too_new(path, f"format {version}")
+    return dict(record)
+
+
+def _too_new(path: Path, what: str) -> StoreError:
+    return StoreError(f"the copy {path} was made by a newer Puna ({what}); update Puna first")
 
 
 def _not_whole(path: Path) -> StoreError:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 from puna.errors import StoreError
@@ -43,10 +43,12 @@ def engine(url: URL) -> Engine:
         poolclass=QueuePool,
         pool_size=8,
         max_overflow=56,
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
     )
     event.listen(made, "connect", _on_connect)
     event.listen(made, "begin", _on_begin)
+    event.listen(made, "handle_error", _on_error)
     return made
 
 
@@ -114,3 +116,10 @@ def _on_begin(connection: Connection) -> None:
     writes = bool(connection.get_execution_options().get("immediate"))
     connection.exec_driver_sql(f"PRAGMA query_only = {int(not writes)}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _on_error(context: ExceptionContext) -> None:
+    """Give up a connection that SQLite opened for reading alone, say for want of descriptors."""
+    code = getattr(context.original_exception, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        context.is_disconnect = True

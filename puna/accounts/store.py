@@ -136,6 +136,7 @@ def engine_for(url: str) -> Engine:
             max_overflow=POOL_MOST - POOL_CONNECTIONS,
             pool_timeout=POOL_WAIT_S,
             pool_pre_ping=True,
+            hide_parameters=True,
         )
     except ArgumentError as error:
         wanted = "sqlite:////path/puna.db or postgresql+psycopg://user@host/name"
@@ -147,5 +148,9 @@ def _shown(engine: Engine) -> str:
 
 
 def _reason(error: DatabaseError) -> str:
-    """Return the database's own words on one line, without the statement and its values."""
-    return " ".join(str(error.orig).split())
+    """Return the database's own words on one line, without the statement and any values.
+
+    PostgreSQL's details quote rows.
+    """
+    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return " ".join((primary or str(error.orig)).split())

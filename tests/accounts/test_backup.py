@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import stat
+from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -11,8 +13,18 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, select
 
-from puna.accounts import Idempotency, Keys, Ledger, Recorded, Store
+from puna.accounts import (
+    OWNER_TENANT,
+    Idempotency,
+    Keys,
+    Ledger,
+    Recorded,
+    Store,
+    Tenants,
+    migrations,
+)
 from puna.accounts.backup import backup, check, restore, tables
+from puna.accounts.store import engine_for
 from puna.chat import Usage
 from puna.errors import StoreError
 from tests.accounts.world import World, check_books
@@ -92,6 +104,47 @@ def test_a_copy_during_writes_is_of_one_moment(filled: World, empty_url: str, fo
     filled_ledger.release_stale(0)
     check_books(copied)
     copied.close()
+
+
+def write_copy(path: Path, header: dict[str, Any]) -> None:
+    """Write what another Puna may have written: a header alone, with a checksum that holds."""
+    line = json.dumps(header).encode() + b"\n"
+    end = {"rows": 0, "sha256": sha256(line).hexdigest()}
+    path.write_bytes(gzip.compress(line + json.dumps(end).encode() + b"\n"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"puna_backup": 2}, r"newer Puna \(format 2\); update Puna first"),
+        ({"schema": "9999"}, r"newer Puna \(schema 9999\); update Puna first"),
+        ({"puna_backup": "1"}, "no copy of Puna's accounts"),
+    ],
+    ids=str,
+)
+def test_a_copy_of_another_version_is_refused_and_nothing_is_made(
+    folder: Path, changed: dict[str, Any], told: str
+) -> None:
+    header = {"puna_backup": 1, "schema": "0003", "made_at": "2026-11-24T12:00:00+00:00"}
+    write_copy(folder / "copy", header | changed)
+    with pytest.raises(StoreError, match=told):
+        restore(folder / "copy", f"sqlite:///{folder}/new/puna.db")
+    assert not (folder / "new").exists()
+
+
+def test_an_older_copy_is_brought_up_to_date(folder: Path, empty_url: str) -> None:
+    old = Store(engine_for(f"sqlite:///{folder}/old.db"))
+    with old.engine.execution_options(immediate=True).begin() as connection:
+        migrations.run(connection, "0001")
+    assert backup(old, folder / "copy").schema == "0001"
+    old.close()
+    restore(folder / "copy", empty_url)
+    store = Store.open(empty_url)
+    newest = Store.open(f"sqlite:///{folder}/newest.db")
+    assert migrations.current(store.engine) == migrations.current(newest.engine) != "0001"
+    assert {tenant.id for tenant in Tenants(store).list()} == {OWNER_TENANT}
+    store.close()
+    newest.close()
 
 
 def test_another_file_is_no_copy(folder: Path) -> None:

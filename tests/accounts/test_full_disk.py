@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from puna.accounts import Ledger, Store
+from tests.accounts.disks import Fault, Ran, check_ran, run_failing
 from tests.accounts.world import check_books
 
 # The kernel stops this process's files at a size: the same errors as a disk that is full.
@@ -39,24 +40,6 @@ print(json.dumps([promised, refusals]))
 store.close()
 """
 
-CREDITS = """
-import json, sys
-from puna.accounts import Ledger, Store
-from puna.errors import StoreError
-
-store = Store.open(sys.argv[1])
-ledger = Ledger(store)
-promised = refused = 0
-for _ in range(6):
-    try:
-        ledger.credit("owner", 1)
-        promised += 1
-    except StoreError:
-        refused += 1
-print(json.dumps([promised, refused]))
-store.close()
-"""
-
 
 @pytest.mark.parametrize("spare_bytes", [0, 20_480])
 def test_a_full_disk_is_told_and_loses_nothing(
@@ -75,26 +58,23 @@ def test_a_full_disk_is_told_and_loses_nothing(
     store.close()
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes a call fail")
 @pytest.mark.parametrize(
-    ("call", "error", "number"),
-    [("fsync,fdatasync", "EIO", 3), ("fsync,fdatasync", "EIO", 5), ("pwrite64", "ENOSPC", 3)],
+    "fault",
+    [
+        Fault("fsync,fdatasync", "EIO", 3),
+        Fault("fsync,fdatasync", "EIO", 5),
+        Fault("pwrite64", "ENOSPC", 3),
+        Fault("openat", "EMFILE", 3),
+    ],
+    ids=str,
 )
-def test_a_disk_that_fails_once_loses_nothing_promised(
-    sqlite_template: Path, folder: Path, call: str, error: str, number: int
+def test_a_disk_that_fails_once_loses_nothing_promised_and_is_written_again(
+    sqlite_template: Path, folder: Path, fault: Fault
 ) -> None:
     """The fifth flush fails when all is written: then it is kept, though nothing was promised."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace, which makes a call fail, is not on this machine")
     path = folder / "puna.db"
     path.write_bytes(sqlite_template.read_bytes())
-    inject = f"inject={call}:error={error}:when={number}"
-    tracer = [strace, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
-    command = [*tracer, sys.executable, "-c", CREDITS, f"sqlite:///{path}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    promised, refused = json.loads(done.stdout)
-    assert (promised, refused) == (5, 1)
-    store = Store.open(f"sqlite:///{path}")
-    assert promised <= Ledger(store).balance("owner").credited_micros <= promised + refused
-    check_books(store)
-    store.close()
+    ran = run_failing(path, fault, 6)
+    assert ran == Ran(5, 1)
+    check_ran(path, ran)

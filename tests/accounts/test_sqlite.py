@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -40,19 +43,37 @@ def test_a_write_ahead_log_is_used_only_where_it_cannot_corrupt(
     assert wal_is_safe(version) is safe
 
 
-def test_commits_wait_for_the_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_commits_wait_for_the_disk(tmp_path: Path, kind: str) -> None:
+    """Keys, ledger and conversations share one store: what any of its connections was told."""
     store = Store.open(f"sqlite:///{tmp_path}/puna.db")
-    with store.read() as session:
-        told = {
-            name: session.scalar(text(f"PRAGMA {name}"))
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        }
-    store.close()
+    wanted: dict[str, object] = {
+        "foreign_keys": 1,
+        "busy_timeout": 30_000,
+        "query_only": int(kind == "read"),
+    }
     if wal_is_safe(sqlite3.sqlite_version_info):
-        assert (told["journal_mode"], told["synchronous"]) == ("wal", 2)
+        wanted |= {"journal_mode": "wal", "synchronous": 2}
     else:
-        assert (told["journal_mode"], told["synchronous"]) == ("truncate", 3)
-    assert (told["foreign_keys"], told["busy_timeout"]) == (1, 30_000)
+        wanted |= {"journal_mode": "truncate", "synchronous": 3}
+    with store.read() if kind == "read" else store.write() as session:
+        assert {name: session.scalar(text(f"PRAGMA {name}")) for name in wanted} == wanted
+    store.close()
+
+
+def test_many_threads_have_connections_that_were_all_told(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/puna.db")
+    together = Barrier(8)
+
+    def synchronous(_: int) -> Any:
+        with store.read() as session:
+            together.wait()  # each has a connection of its own
+            return session.scalar(text("PRAGMA synchronous"))
+
+    with ThreadPoolExecutor(8) as pool:
+        told = set(pool.map(synchronous, range(8)))
+    assert told == {2 if wal_is_safe(sqlite3.sqlite_version_info) else 3}
+    store.close()
 
 
 @pytest.mark.parametrize(

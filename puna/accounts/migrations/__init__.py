@@ -35,6 +35,14 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def knows(version: str) -> bool:
+    """Say whether this Puna has the steps that lead to a version."""
+    try:
+        return _steps().get_revision(version) is not None
+    except CommandError:
+        return False
+
+
 def run(connection: Connection, target: str = "head") -> None:
     """Run the steps up to a version within the connection's transaction, one process at a time."""
     if connection.dialect.name == "postgresql":
