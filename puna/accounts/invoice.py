@@ -9,12 +9,13 @@ from __future__ import annotations
 import calendar
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from sqlalchemy import func, select
 
 from puna.accounts.entries import EntryRow
-from puna.accounts.money import amount
+from puna.accounts.money import amount, places
 from puna.accounts.store import Store
 from puna.accounts.tenants import Tenant, find_tenant
 from puna.accounts.usage import UsageReport, Used
@@ -25,7 +26,7 @@ from puna.errors import InvalidParameterError
 class Credit:
     """Money that was added, or taken back."""
 
-    day: str
+    day: date
     note: str
     amount_micros: int
 
@@ -48,6 +49,13 @@ class Invoice:
     def total_micros(self) -> int:
         """What the month's requests cost together."""
         return sum(line.cost_micros for line in self.lines)
+
+    @property
+    def amounts(self) -> list[int]:
+        """Every amount that it shows, in micro-units."""
+        shown = [self.opening_micros, self.total_micros, self.closing_micros]
+        shown += [credit.amount_micros for credit in self.credits]
+        return shown + [line.cost_micros for line in self.lines]
 
 
 class Invoices:
@@ -81,9 +89,7 @@ class Invoices:
             last=last,
             currency=min(currencies, default=""),
             opening_micros=opening,
-            credits=tuple(
-                Credit(row.at.date().isoformat(), row.note, row.amount_micros) for row in rows
-            ),
+            credits=tuple(Credit(row.at.date(), row.note, row.amount_micros) for row in rows),
             lines=tuple(lines),
             closing_micros=closing,
         )
@@ -98,8 +104,20 @@ def as_html(invoice: Invoice, seller: str = "Puna") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"money": amount, "count": "{:,}".format}
+    aligned = partial(_money, places=places(invoice.amounts))
+    environment.filters |= {"money": aligned, "count": "{:,}".format, "day": _day}
     return environment.get_template("invoice.html").render(invoice=invoice, seller=seller)
+
+
+def _money(micros: int, places: int) -> str:
+    return amount(micros, places).replace("-", "\N{MINUS SIGN}")
+
+
+def _day(day: date) -> str:
+    """As people write it: no two read it as different days."""
+    return (
+        f"{day.day}\N{NO-BREAK SPACE}{calendar.month_name[day.month]}\N{NO-BREAK SPACE}{day.year}"
+    )
 
 
 def _month(text: str) -> tuple[date, date]:

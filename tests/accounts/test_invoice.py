@@ -45,12 +45,22 @@ def test_it_balances(world: World) -> None:
 
 def test_the_page_shows_it_and_runs_nothing(world: World) -> None:
     page = as_html(Invoices(world.store).get("acme", "2026-11"), "Puna & Sons")
-    for text in ("acme", "2026-11-01 to 2026-11-30", "250,000", "1.30", "6.20", "Puna &amp; Sons"):
+    for text in ("acme", "250,000", "1.30", "\N{MINUS SIGN}1.30", "6.20", "Puna &amp; Sons"):
         assert text in page
+    assert "1 to 30 November 2026, UTC" in page.replace("\N{NO-BREAK SPACE}", " ")
     assert "&lt;b&gt;llama &amp; co&lt;/b&gt;" in page
     assert "<b>" not in page
     for foreign in ("<script", "http:", "https:", "url(", "@import"):
         assert foreign not in page
+
+
+def test_amounts_stand_under_each_other_to_the_last_digit(world: World) -> None:
+    admission = world.ledger.admit(world.caller, "smollm2", Usage(1, 0))
+    world.ledger.settle(admission, Usage(1, 0), "success")
+    page = as_html(Invoices(world.store).get("acme", "2026-12"))
+    for text in ("0.650001", "0.650000", "1.300001", "2.500000", "7.399999"):
+        assert text in page
+    assert ">1.30<" not in page
 
 
 def test_a_month_without_use_says_so(world: World) -> None:
