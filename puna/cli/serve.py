@@ -86,7 +86,13 @@ def _serve(  # noqa: PLR0917
     find_model(settings, None)
     origin = f"http://{_shown(host)}:{sock.getsockname()[1]}"
     hosts = [*LOCAL_HOSTS, host, sock.getsockname()[0], *names]
-    limits = ServerSettings(settings.model, hosts=hosts, queue=queue, drain_s=drain)
+    limits = ServerSettings(
+        settings.model,
+        hosts=hosts,
+        queue=queue,
+        drain_s=drain,
+        counts_folder=settings.home / "counts",
+    )
     _log_to_stderr()
     with _open(settings) as (store, models):
         _welcome(store, origin, settings.model)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from puna.accounts import Caller, Idempotency, Ledger
 from puna.errors import PunaError
 from puna.server import (
+    addresses,
     assistant,
     chat,
     completions,
@@ -89,6 +90,7 @@ def create_app(
         middleware=[Middleware(Guard, settings=settings, left=partial(_left, services.ledger))],
     )
     app.state.services, app.state.settings, app.state.site = services, settings, site
+    app.state.addresses = addresses.addresses_of(ROUTERS)
     app.state.house = None  # until the site opens
     app.state.under_way, app.state.idempotency = UnderWay(), Idempotency(services.store)
     for router in ROUTERS:
@@ -124,13 +126,14 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
+        desk.close()
 
 
 async def _elsewhere(
     site: ASGIApp, nowhere: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Let the site answer what is no route, but for the API's own corner."""
-    of_api = scope["type"] != "http" or scope["path"].startswith(("/v1/", "/api/"))
+    of_api = scope["type"] != "http" or addresses.is_of_api(scope)
     await (nowhere if of_api else site)(scope, receive, send)
 
 

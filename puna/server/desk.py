@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,6 +24,7 @@ from puna.llm.asynchronous import Talk, worked
 from puna.llm.models import Models
 from puna.llm.prepared import Prepared
 from puna.server.allowance import Allowance
+from puna.server.counts import Counts
 from puna.server.gate import Gate
 from puna.server.job import Job
 from puna.server.settings import ServerSettings
@@ -31,7 +33,9 @@ from puna.server.tally import Tally
 log = logging.getLogger(__name__)
 
 Preparing = Callable[[LLM], Sequence[Prepared]]
-SETTLING_TRIES = 5
+SETTLING_TRIES = 5  # once the server ends; before that, as many as it takes
+LONGEST_PAUSE_S = 8  # between two of them
+LAST_WORDS_S = 1.0  # for clients to read that their answers end
 OVER = "the server is shutting down; the answer ends here"
 
 
@@ -42,6 +46,7 @@ class Desk:
         self.models, self.ledger, self.settings = models, ledger, settings
         self.tally = Tally()
         self.gate = Gate(settings.most_requests)
+        self.counts = Counts(self.gate.places, settings.counts_folder)
         self.known: WeakValueDictionary[str, LLM] = WeakValueDictionary()  # that have answered
         self._loop = asyncio.get_running_loop()
         self._hurry = asyncio.Event()
@@ -54,9 +59,9 @@ class Desk:
 
         Raises whatever stands in the way; then nothing is held or reserved any more.
         """
-        self.gate.enter()
+        self.gate.enter(caller.tenant_id)
         place = AsyncExitStack()
-        place.callback(self.gate.leave)
+        place.callback(self.gate.leave, caller.tenant_id)
         try:
             caller.plan.check_model(model)
             llm = self.known[model] = await place.enter_async_context(
@@ -75,13 +80,18 @@ class Desk:
             raise
 
     async def settle(self, admission: Admission, usage: Usage, outcome: Outcome) -> None:
-        """Charge what the engine counted; tries again while the database refuses."""
-        for attempt in range(SETTLING_TRIES):
+        """Charge what the engine counted; tries again for as long as the database refuses.
+
+        Where the server ends meanwhile, the next start settles it to what was last written.
+        """
+        for attempt in count(1):
             try:
                 await asyncio.to_thread(self.ledger.settle, admission, usage, outcome)
             except StoreError as error:
-                log.warning("a request could not be settled, attempt %d: %s", attempt + 1, error)
-                await asyncio.sleep(2**attempt)
+                log.warning("a request could not be settled, attempt %d: %s", attempt, error)
+                if self._over and attempt >= SETTLING_TRIES:
+                    return
+                await asyncio.sleep(min(2 ** (attempt - 1), LONGEST_PAUSE_S))
             else:
                 return
 
@@ -100,7 +110,7 @@ class Desk:
             with suppress(StoreError):  # the next round tries again
                 await self._renew()
                 if clock() >= sweep_at:
-                    await asyncio.to_thread(self.ledger.release_stale)
+                    await asyncio.to_thread(self._settle_crashed)
                     sweep_at = clock() + self.settings.sweep_s
             await asyncio.sleep(self.settings.renew_s)
 
@@ -109,8 +119,12 @@ class Desk:
         self.gate.close()
         if not await self.gate.empty(self.settings.drain_s, self._hurry):
             self._interrupt()
-            await self.gate.empty(self.settings.probe_s)
+            await self.gate.empty(LAST_WORDS_S)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Let the books go; every request is settled."""
+        self.counts.close()
 
     def hurry(self) -> None:
         """Cut the draining short; callable from a signal's handler."""
@@ -174,6 +188,7 @@ class Desk:
     def forget(self, job: Job) -> None:
         """Stop renewing a job's lease."""
         self._jobs.discard(job)
+        self.counts.forget(job.admission.id)
 
     def counted(self) -> dict[str, Usage]:
         """Return what the engine has counted of each request under way, by admission id."""
@@ -181,8 +196,16 @@ class Desk:
 
     async def _renew(self) -> None:
         counted = self.counted()
+        for admission_id, usage in counted.items():
+            self.counts.note(admission_id, usage)
         if counted:
             await asyncio.to_thread(self.ledger.renew, counted)
+
+    def _settle_crashed(self) -> None:
+        """Tell the ledger what killed processes had counted to the last, then have it settle."""
+        for counted in self.counts.left_behind():
+            self.ledger.renew(counted)
+        self.ledger.release_stale()
 
 
 def in_turn(prepared: Prepared, caller: Caller) -> Prepared:

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from puna import errors
+from puna.server import addresses, faults
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ TABLE: tuple[tuple[type[errors.PunaError], int, str, str | None, str | None], ..
     (errors.ShutdownError, 503, SERVER, "shutting_down", None),
     (errors.ModelUnavailableError, 503, SERVER, "model_unavailable", None),
     (errors.ContextOverflowError, 400, BAD, "context_length_exceeded", "messages"),
+    (errors.ToolGrammarError, 400, BAD, "unsupported_grammar", "tools"),
     (errors.GrammarError, 400, BAD, "unsupported_grammar", "response_format"),
     (errors.TemplateError, 400, BAD, "invalid_messages", "messages"),
     (errors.RequestError, 400, BAD, "invalid_value", None),
@@ -115,12 +117,13 @@ HIDDEN = {  # their messages name paths or the database's address
 UNEXPECTED = "something went wrong in the server; its log says what"
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: Exception, request: Request | None = None) -> Failure:
     """Return what the client may know."""
     if isinstance(error, RequestValidationError | ValidationError):
-        return _invalid(error)
+        fault = faults.fault_of(error)
+        return Failure(400, fault.message, code=fault.code, param=fault.param)
     if isinstance(error, HTTPException):
-        return _http(error)
+        return _http(error, request)
     for kind, status, type_, code, param in TABLE:
         if isinstance(error, kind):
             _log_if_ours(error, status)
@@ -128,9 +131,9 @@ def failure_of(error: Exception) -> Failure:
     return _hidden(error)
 
 
-async def answer(_request: Request, error: Exception) -> JSONResponse:
+async def answer(request: Request, error: Exception) -> JSONResponse:
     """Answer in place of the route."""
-    return failure_of(error).response()
+    return failure_of(error, request).response()
 
 
 def _writable(text: str) -> str:
@@ -156,29 +159,16 @@ def _headers(error: Exception) -> dict[str, str]:
     return {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
 
 
-def _invalid(error: RequestValidationError | ValidationError) -> Failure:
-    """Name the first fault; what was sent is not repeated."""
-    faults = error.errors()
-    first = min(faults, key=lambda fault: len(fault["loc"]) == 0) if faults else {}
-    place = [str(part) for part in first.get("loc", ()) if part != "body"]
-    message = str(first.get("msg", "the body is not valid")).removeprefix("Value error, ")
-    if first.get("type") == "json_invalid":
-        return Failure(400, f"the body is not valid JSON: {message}", code="invalid_json")
-    param = ".".join(place) or None
-    return Failure(
-        400, f"{param}: {message}" if param else message, code="invalid_value", param=param
-    )
-
-
-def _http(error: HTTPException) -> Failure:
-    messages = {
-        404: "there is nothing at this address; the API is under /v1, see /docs",
-        405: "this address does not take that method",
-    }
-    codes = {404: "not_found", 405: "method_not_allowed"}
-    message = messages.get(error.status_code, str(error.detail))
-    code = codes.get(error.status_code)
-    return Failure(error.status_code, message, code=code, headers=error.headers or {})
+def _http(error: HTTPException, request: Request | None) -> Failure:
+    headers = error.headers or {}
+    if error.status_code == 404 and request is not None:
+        return Failure(404, addresses.not_found(request), code="not_found")
+    if error.status_code == 405 and request is not None:
+        message = addresses.wrong_method(request, headers)
+        return Failure(405, message, code="method_not_allowed", headers=headers)
+    if error.status_code == 400:
+        return Failure(400, faults.unreadable(error.__cause__), code=faults.INVALID_JSON)
+    return Failure(error.status_code, str(error.detail), headers=headers)
 
 
 def _hidden(error: Exception) -> Failure:

@@ -1,12 +1,13 @@
 """How many requests are here, and whether more may come.
 
-In: requests that come and go.  Out: refusals at once, where there is no room.
+In: requests that come and go, each for a tenant.  Out: refusals at once, where there is no room.
 Knows no request's content.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from puna.errors import OverloadError, ShutdownError
 
@@ -14,30 +15,42 @@ RETRY_S = 1.0
 
 
 class Gate:
-    """Lets at most so many requests in; none once it is closed."""
+    """Lets at most so many requests in; none once it is closed.
+
+    A quarter more places are kept for tenants that hold less than an even share of all: whoever
+    floods the server fills it for itself alone.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.inside = 0
+        self.places = most + most // 4
+        self._held: Counter[str] = Counter()  # by tenant
         self.closed = False
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def enter(self) -> None:
+    @property
+    def inside(self) -> int:
+        """How many are here."""
+        return self._held.total()
+
+    def enter(self, tenant: str) -> None:
         """Take a place; OverloadError if there is none, ShutdownError once closed."""
         if self.closed:
             raise ShutdownError("the server is shutting down; try another or again later")
-        if self.inside >= self._most:
+        if not self._has_room(tenant):
             raise OverloadError(
                 f"{self.inside} requests are being answered or wait; try again", RETRY_S
             )
-        self.inside += 1
+        self._held[tenant] += 1
         self._empty.clear()
 
-    def leave(self) -> None:
+    def leave(self, tenant: str) -> None:
         """Give the place back."""
-        self.inside -= 1
-        if self.inside == 0:
+        self._held[tenant] -= 1
+        if not self._held[tenant]:
+            del self._held[tenant]
+        if not self._held:
             self._empty.set()
 
     def close(self) -> None:
@@ -51,4 +64,10 @@ class Gate:
         await asyncio.wait(tasks, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-        return self.inside == 0
+        return not self._held
+
+    def _has_room(self, tenant: str) -> bool:
+        if self.inside < self._most:
+            return True
+        tenants = len(self._held.keys() | {tenant})
+        return self.inside < self.places and self._held[tenant] * tenants < self._most

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "::1")
 
@@ -32,6 +33,7 @@ class ServerSettings:
     probe_s: float = 2.0  # how long a decode step may take before health is red
     renew_s: float = 1.0  # how often a reservation's lease is renewed
     sweep_s: float = 60.0  # how often stale reservations are settled
+    counts_folder: Path | None = None  # where counts outlive a killed process; None: nowhere
 
     @property
     def most_requests(self) -> int:

@@ -1,7 +1,7 @@
 """Server-sent events: pieces in, bytes on a socket out.
 
 A silent stream says a comment every so often, from before the first piece on.
-A client that goes away, or does not read, ends the pieces' source.
+A client that goes away, or is cut since it does not read, ends the pieces' source.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def event(data: Mapping[str, Any], name: str | None = None) -> bytes:
 
 
 class EventStream(Response):
-    """Sends a job's events as they come, and ends the job however it goes."""
+    """Sends events as they come; ends the job that makes them, if it is given, however it goes."""
 
     media_type = "text/event-stream"
 
@@ -41,7 +41,7 @@ class EventStream(Response):
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._events, self._job = events, job
-        self._ping_s, self._send_s = settings.ping_s, settings.send_s
+        self._ping_s = settings.ping_s
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the events or the client's patience end."""
@@ -53,9 +53,9 @@ class EventStream(Response):
             leaving.cancel()
             if not writing.done():
                 writing.cancel()
-            with suppress(asyncio.CancelledError, TimeoutError, OSError):
+            with suppress(asyncio.CancelledError, OSError):
                 await writing
-            if self._job is not None:
+            if self._job is not None:  # events that were never begun have left it open
                 await self._job.close("disconnect")
 
     async def _write(self, send: Send) -> None:
@@ -66,7 +66,7 @@ class EventStream(Response):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for piece in pieces:
                 body = {"type": "http.response.body", "body": piece, "more_body": True}
-                await asyncio.wait_for(send(body), self._send_s)
+                await send(body)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -34,7 +34,7 @@ class Metered(Local):
         """Yield the answer; raises what the desk refuses, and settles however it ends."""
         preparing = partial(_prepared, messages=messages, tools=tools, salt=salt, params=params)
         async with await self._begin(preparing) as job:
-            async for batch in job.talks[0]:
+            async for _, batch in job.batches():
                 for delta in batch:
                     self._note(delta)
                     yield delta
