@@ -12,7 +12,7 @@ from math import ceil, log10
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 720, 190
-LEFT, BOTTOM = 52, 24  # room for the numbers and the days
+LEFT, BOTTOM = 64, 24  # room for the numbers and the days
 
 
 @dataclass(frozen=True)

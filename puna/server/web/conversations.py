@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 
 from puna.errors import NotFoundError
+from puna.server.web import words
 from puna.server.web.reading import Form
 from puna.server.web.refused import not_found
 from puna.server.web.views import View, conversation_view, hit_view, mentioned, path_view
@@ -73,8 +75,10 @@ async def export(visit: Visit) -> Response:
     kind = visit.path("format")
     if kind not in TYPES:
         raise not_found("format")
-    text = await visit.do(exported, visit, visit.path("conversation"), kind)
-    return download(text, f"conversation.{kind}", TYPES[kind])
+    conversation = visit.path("conversation")
+    text = await visit.do(exported, visit, conversation, kind)
+    found = await visit.do(visit.house.assistant.conversations.get, visit.owner, conversation)
+    return download(text, f"{words.file_stem(found.title)}.{kind}", TYPES[kind])
 
 
 async def export_all(visit: Visit) -> Response:
@@ -85,7 +89,7 @@ async def export_all(visit: Visit) -> Response:
 
 def download(text: str, name: str, media_type: str) -> Response:
     """A file that the browser keeps and never shows."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     return Response(text, headers=headers, media_type=media_type)
 
 

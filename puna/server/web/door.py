@@ -17,6 +17,7 @@ from puna.server.web.visit import Visit
 from puna.server.web.visitor import close_session, open_session, visitor_of
 
 WELCOME = "/welcome"
+WRONG = "The address or the password is wrong, or the account was closed."
 
 
 class Newcomer(Form):
@@ -49,7 +50,9 @@ def welcome_link(origin: str, token: str) -> str:
 
 async def welcome_page(request: Request) -> Response:
     """Ask a newcomer for a name and a password."""
-    return page("welcome.html", look=look_of(request), password_length=LEAST_PASSWORD)
+    users = await run_in_threadpool(_house(request).users.list)
+    look = look_of(request)
+    return page("welcome.html", look=look, password_length=LEAST_PASSWORD, ownerless=not users)
 
 
 async def welcome(request: Request) -> Response:
@@ -74,7 +77,7 @@ async def login(request: Request) -> Response:
     try:
         user = await run_in_threadpool(house.users.check, who.email, who.password)
     except AuthenticationError as error:
-        raise RefusedError(403, "The address or the password is wrong.") from error
+        raise RefusedError(403, WRONG) from error
     return await _entered(request, house, user.id)
 
 

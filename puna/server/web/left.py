@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from puna.accounts import Standing
 from puna.accounts.rates import Allowance
+from puna.errors import CreditError, LimitError, QuotaError
 from puna.server.web import words
+
+TOO_FEW = "What is left of your plan's tokens for this month is too little for this answer."
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,26 @@ def left_of(standing: Standing, now: datetime | None = None) -> Left:
     if month.limit is not None:
         part = _share(month)
         day = (now or datetime.now(UTC)) + timedelta(seconds=month.reset_s)
-        return Left(f"{words.share(part)} of the month left", part, f"resets {words.day(day)}")
+        return Left(
+            f"{words.share(part)} of the month's tokens left", part, f"resets {words.day(day)}"
+        )
     if standing.prepaid:
         balance = standing.balance
         part = balance.available_micros / max(balance.credited_micros, 1)
         amount = words.money(balance.available_micros, balance.currency)
         return Left(f"{amount} left", min(max(part, 0.0), 1.0))
     return Left("No limit", None)
+
+
+def spent(error: LimitError, now: datetime | None = None) -> LimitError:
+    """The same refusal as the person whose plan it is would have it said."""
+    if isinstance(error, QuotaError):
+        day = (now or datetime.now(UTC)) + timedelta(seconds=error.retry_after_s or 0)
+        again = f" The month begins anew on {words.day(day)}." if error.retry_after_s else ""
+        return QuotaError(f"{TOO_FEW}{again}", error.retry_after_s)
+    if isinstance(error, CreditError):
+        return CreditError("What is left of your credits is too little for this answer.")
+    return error
 
 
 def meters_of(standing: Standing) -> list[Meter]:

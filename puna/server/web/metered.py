@@ -11,12 +11,13 @@ from typing import Any
 
 from puna.accounts import Caller
 from puna.chat import Delta, Message, Tool
-from puna.errors import PunaError
+from puna.errors import LimitError, PunaError
 from puna.llm import LLM
 from puna.llm.prepared import Prepared
 from puna.server.desk import Desk, Preparing
 from puna.server.job import Job
 from puna.server.web.catalogue import Paces
+from puna.server.web.left import spent
 from puna.services.assistant.model import Local
 
 
@@ -42,6 +43,9 @@ class Metered(Local):
     async def _begin(self, preparing: Preparing) -> Job:
         try:
             return await self._desk.begin(self._caller, self.name, preparing)
+        except LimitError as error:
+            self.refusal = spent(error)
+            raise self.refusal from error
         except PunaError as error:
             self.refusal = error
             raise

@@ -44,9 +44,9 @@ def offer(plan: Plan, *, mine: bool) -> Offer:
 
 
 def price(plan: Plan) -> str:
-    """`free`, or what a million tokens of an answer cost."""
+    """What a million tokens of an answer cost, if anything."""
     if not plan.prices:
-        return "Free"
+        return "No charge"
     dearest = max(one.output_micros for one in plan.prices.values())
     return words.money(dearest, plan.currency)
 

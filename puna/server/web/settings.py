@@ -36,7 +36,7 @@ async def settings_page(visit: Visit) -> Response:
         here="settings",
         presets=[preset for preset in presets if preset.own],
         files=[file_view(file) for file in files],
-        plain_http=not is_secure(visit.request),
+        plain_http=not (visit.at_home or is_secure(visit.request)),
         password_length=LEAST_PASSWORD,
     )
 

@@ -66,7 +66,7 @@ def tool_view(call: Mapping[str, Any]) -> View:
 def source_view(source: Mapping[str, Any]) -> View:
     """What a mark such as [1] points to."""
     kept = ("number", "file_id", "name", "where", "text", "quote")
-    return {name: source.get(name) for name in kept}
+    return {**{name: source.get(name) for name in kept}, "cited": source.get("cited", True)}
 
 
 def file_view(file: File) -> View:
@@ -79,7 +79,7 @@ def file_view(file: File) -> View:
 def hit_view(hit: Hit) -> View:
     """A conversation that was found, with the words around the place."""
     excerpt = hit.snippet.text if hit.message_id else ""
-    return {**conversation_view(hit.conversation), "excerpt": excerpt}
+    return {**conversation_view(hit.conversation), "excerpt": excerpt, "message": hit.message_id}
 
 
 def mentioned(entries: Iterable[Entry]) -> set[str]:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from puna.server.settings import LOCAL_HOSTS
 from puna.server.web.house import House
 from puna.server.web.look import look_of
 from puna.server.web.reading import Body, read_form
@@ -44,6 +45,16 @@ class Visit:
     def owner(self) -> Owner:
         """Whose conversations, files and memories these are."""
         return Owner(self.visitor.tenant_id, self.visitor.user_id)
+
+    @property
+    def origin(self) -> str:
+        """The address at which this browser finds the server: "http://localhost:8600"."""
+        return f"{self.request.url.scheme}://{self.request.url.netloc}"
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the browser runs on the server's own machine."""
+        return self.request.url.hostname in LOCAL_HOSTS
 
     def path(self, name: str) -> str:
         """A part of the address."""

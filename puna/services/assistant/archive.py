@@ -137,6 +137,8 @@ def markdown(conversation: Conversation, page: Page) -> str:
 
 def _source_line(source: Mapping[str, Any]) -> str:
     where = ", ".join(filter(None, [str(source["name"]), str(source["where"])]))
+    if not source.get("cited", True):
+        return f"Read: {where}"
     quote = " ".join(str(source["quote"]).split())
     return f"[{source['number']}] {where}: “{quote}”"
 

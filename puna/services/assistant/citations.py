@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from puna.services.assistant.passages import Passage, Place
@@ -22,6 +22,7 @@ _MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _UNFINISHED = re.compile(r"(?:\[[\d\s,;]{0,40}|`+)$")  # a mark, or the fence of code
 _TAG = re.compile(r"<(?=\s*/?\s*passages?\b)", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+|\n|$)")  # noqa: RUF001
+MOST_READ = 4  # passages that are named where an answer cites none
 _BEFORE, _BEHIND = "\u2039", "\u203a"  # like < and >, which would close what delimits
 _JOINERS = "\u200c\u200d"  # Persian, Hindi and emoji need them
 
@@ -44,7 +45,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Citation:
-    """What a mark points to; `quote` is the sentence that fits best, on `quote_line`."""
+    """What a mark points to; `quote` is the sentence that fits best, on `quote_line`.
+
+    Not `cited`: the model read the passage and set no mark.
+    """
 
     number: int
     file_id: str
@@ -55,6 +59,7 @@ class Citation:
     text: str
     quote: str
     quote_line: int
+    cited: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -138,6 +143,17 @@ def resolve(text: str, sources: Sources) -> tuple[Citation, ...]:
             if source is not None and number not in found:
                 found[number] = _citation(source, _sentence_before(text, mark.start()))
     return tuple(found.values())
+
+
+def read(text: str, sources: Sources) -> tuple[Citation, ...]:
+    """Return the passages, of an answer without marks, whose words it shares most."""
+    said = set(folded_words(text))
+
+    def likeness(source: Source) -> int:
+        return len(said & set(folded_words(source.passage.text)))
+
+    nearest = sorted(sources, key=likeness, reverse=True)[:MOST_READ]
+    return tuple(replace(_citation(source, text), cited=False) for source in nearest)
 
 
 class MarkFilter:

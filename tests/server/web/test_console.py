@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from html import unescape
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from puna.errors import AuthenticationError
+from puna.server.web.console.users import listing
 from puna.server.web.house import House
 from tests.server.web.house import GUEST, guest, new_house, owner, stranger
 
@@ -70,13 +73,46 @@ def test_nobody_locks_themselves_out(house: House, client: TestClient) -> None:
     user = house.users.get("ana@example.org")
     answer = client.patch(f"/web/console/users/{user.id}", json={"state": "off"})
     assert answer.status_code == 409
+    answer = client.patch("/web/console/tenants/owner", json={"state": "off"})
+    assert answer.status_code == 409
+    assert "Close: owner" not in client.get("/console/tenants").text
+    assert client.get("/plan").status_code == 200
 
 
 def test_the_audit_log_names_who_did_it(house: House, client: TestClient) -> None:
     client.post("/web/console/keys", json={"name": "program", "tenant": "owner"})
     page = client.get("/console/audit").text
     assert "key.create" in page
-    assert house.users.get("ana@example.org").id in page
+    assert "ana@example.org" in page
+    assert "key program" in page
+    assert house.users.get("ana@example.org").id not in page
+
+
+def test_a_key_comes_with_an_address_and_a_command_to_try_it(client: TestClient) -> None:
+    page = unescape(client.get("/console/keys").text)
+    assert "http://localhost/v1" in page
+    assert "curl http://localhost/v1/chat/completions" in page
+    assert "'Authorization: Bearer KEY'" in page
+
+
+def test_a_link_that_opens_here_alone_says_so(house: House, client: TestClient) -> None:
+    assert "on this machine alone" in client.get("/console/users").text
+    told = listing([], [], "Send it.").forms[0].secret
+    assert told == "Send it."
+
+
+def test_models_are_suggested_and_a_failed_fetch_is_put_away(
+    house: House, client: TestClient
+) -> None:
+    assert "Fetch Llama 3.2 1B" in client.get("/console/models").text
+    pull = house.pulls.start("no-such-name")
+    deadline = time.monotonic() + 5
+    while not pull.done and time.monotonic() < deadline:
+        time.sleep(0.005)
+    page = client.get("/console/models").text
+    assert "Try again: no-such-name" in page
+    assert client.delete(f"/web/console/pulls/{pull.id}").is_success
+    assert "no-such-name" not in client.get("/console/models").text
 
 
 def test_what_does_not_fit_is_refused_in_words(client: TestClient) -> None:

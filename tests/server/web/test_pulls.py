@@ -53,4 +53,17 @@ def test_a_failure_is_said_in_its_own_words() -> None:
     hub = Hub(DownloadError("the hub is away"))
     hub.go.set()
     pulls = Pulls(hub.fetch)
-    assert ended(pulls.start("hf:a/b")).words == "Not fetched: the hub is away"
+    pull = ended(pulls.start("hf:a/b"))
+    assert (pull.words, pull.failed) == ("Not fetched: the hub is away", True)
+
+
+def test_a_second_try_takes_the_place_of_the_first_until_it_is_put_away() -> None:
+    hub = Hub(DownloadError("the hub is away"))
+    hub.go.set()
+    pulls = Pulls(hub.fetch)
+    first = ended(pulls.start("hf:a/b"))
+    second = ended(pulls.start("hf:a/b"))
+    assert first is not second
+    assert pulls.list() == [second]
+    pulls.forget(second.id)
+    assert pulls.list() == []

@@ -147,7 +147,9 @@ def test_an_answer_goes_on_while_the_page_is_loaded_again(page: Page, server: Se
     page.reload()
     grown = re.compile(f".{{{len(before) + 40},}}", re.DOTALL)
     expect(page.locator(".message.live .prose")).to_have_text(grown, timeout=PATIENCE_MS)
-    stop(page)
+    page.click("[aria-label='Stop the answer']")
+    answered(page)
+    expect(page.locator(".stopped")).to_have_text("Stopped.")
     expect(page.locator(".failed")).to_have_count(0)
 
 
@@ -181,9 +183,10 @@ def test_a_file_is_quoted_and_its_passage_opens(page: Page, server: Server, tmp_
     ask(page, "What do llamas graze on? Cite [1].")
     answered(page)
     expect(page.locator(".message.user .enclosed")).to_contain_text("ichu.md")
-    if page.locator(".sources button").count() == 0:
-        cite_by_hand(server, page.url.rpartition("/")[2])
-        page.reload()
+    expect(page.locator(".sources button")).to_contain_text("ichu.md")  # cited, or at least read
+    cite_by_hand(server, page.url.rpartition("/")[2])
+    page.reload()
+    expect(page.locator(".cite")).to_have_text("1")
     page.locator(".sources button").first.click()
     expect(page.locator("#passage h2")).to_have_text("ichu.md")
     expect(page.locator("#passage blockquote")).to_contain_text("Llamas graze on it all year.")
@@ -220,11 +223,13 @@ def test_a_spent_plan_is_said_with_a_way_on(browser: Browser, server: Server) ->
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         server.enter(page, server.links.invite(tenant.id), GUEST)
-        expect(page.locator(".left b")).to_have_text("100 % of the month left")
+        expect(page.locator(".left b")).to_have_text("100 % of the month's tokens left")
         ask(page, "Hello!")
         answered(page)
         expect(page.locator(".failed")).to_have_count(0)
-        expect(page.locator(".left b")).not_to_have_text("100 % of the month left")  # it is settled
+        expect(page.locator(".left b")).not_to_have_text(
+            "100 % of the month's tokens left"
+        )  # it is settled
         spend_the_rest(server, GUEST["email"])
         page.fill("#composer textarea", "Hello!")
         page.keyboard.press("Enter")

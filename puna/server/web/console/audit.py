@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import Response
 
 from puna.accounts.audit import Event
 from puna.server.web import words
 from puna.server.web.console.listing import Cell, Listing, Row
+from puna.server.web.console.names import names_of
 from puna.server.web.console.page import listing_page
 from puna.server.web.visit import Visit
 
@@ -16,17 +19,19 @@ SHOWN = 200
 async def audit_page(visit: Visit) -> Response:
     """List the latest events."""
     events = await visit.do(visit.house.audit.latest, SHOWN)
-    return await listing_page(visit, listing(events))
+    names = await visit.do(names_of, visit.house)
+    return await listing_page(visit, listing(events, names))
 
 
-def listing(events: list[Event]) -> Listing:
+def listing(events: list[Event], names: Mapping[str, str]) -> Listing:
     """Draw the events up as rows."""
     columns = ("When (UTC)", "Who", "What", "Whom", "Details")
     lead = "Every change of keys, people, tenants and plans. What is said in a chat is not here."
-    return Listing("/audit", "Audit", lead, columns, [_row(event) for event in events])
+    return Listing("/audit", "Audit", lead, columns, [_row(event, names) for event in events])
 
 
-def _row(event: Event) -> Row:
+def _row(event: Event, names: Mapping[str, str]) -> Row:
     details = ", ".join(f"{name}: {value}" for name, value in event.detail.items())
-    texts = (words.moment(event.at), event.actor, event.action, event.target, details)
+    who, whom = (names.get(one, one) for one in (event.actor, event.target))
+    texts = (words.moment(event.at), who, event.action, whom, details)
     return Row([Cell(text) for text in texts])

@@ -56,7 +56,13 @@ def gauges_of(house: House) -> list[Gauge]:
         Gauge("inside", "Requests here", str(inside)),
         Gauge("pace", "Tokens a second", f"{house.pulse.tokens_a_second():.0f}"),
         Gauge("cache", "Cache held", words.share(blocks), "of its blocks", blocks),
-        Gauge("hits", "Cache hits today", words.share(cached), f"of {words.count(asked)}", cached),
+        Gauge(
+            "hits",
+            "Cache hits today",
+            words.share(cached),
+            f"of {words.count(asked)} tokens asked",
+            cached,
+        ),
     ]
 
 

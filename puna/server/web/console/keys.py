@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from puna.accounts.keys import Key
 from puna.accounts.tenants import Tenant
 from puna.server.web import words
-from puna.server.web.console.listing import Action, Cell, Field, Form, Listing, Row
+from puna.server.web.console.listing import Action, Cell, Example, Field, Form, Listing, Row
 from puna.server.web.console.page import listing_page
 from puna.server.web.reading import Form as Body
 from puna.server.web.visit import Visit
@@ -26,7 +26,8 @@ async def keys_page(visit: Visit) -> Response:
     """List them, the newest first."""
     keys = await visit.do(visit.house.keys.list)
     tenants = await visit.do(visit.house.tenants.list)
-    return await listing_page(visit, listing(keys[::-1], tenants))
+    example = curl(visit.origin, visit.house.default_model)
+    return await listing_page(visit, listing(keys[::-1], tenants, visit.origin, example))
 
 
 async def create_key(visit: Visit) -> Response:
@@ -42,16 +43,29 @@ async def revoke_key(visit: Visit) -> Response:
     return JSONResponse({})
 
 
-def listing(keys: list[Key], tenants: list[Tenant]) -> Listing:
+def curl(origin: str, model: str) -> Example:
+    """A question to paste into a terminal, and where a program's settings want an address."""
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Who was Ada?"}}]}}'
+    text = (
+        f"curl {origin}/v1/chat/completions -H 'Content-Type: application/json' "
+        f"-H 'Authorization: Bearer KEY' -d '{body}'"
+    )
+    return Example("Try it in a terminal:", text)
+
+
+def listing(keys: list[Key], tenants: list[Tenant], origin: str, example: Example) -> Listing:
     """Draw the keys up as rows."""
     names = {tenant.id: tenant.name for tenant in tenants}
     options = [(tenant.id, tenant.name) for tenant in tenants]
     fields = (Field("name", "What it is for"), Field("tenant", "Tenant", "select", options))
-    form = Form("A new key", "/web/console/keys", fields, "Make a key", secret=SHOWN_ONCE)
+    form = Form(
+        "A new key", "/web/console/keys", fields, "Make a key", secret=SHOWN_ONCE, example=example
+    )
     return Listing(
         "/keys",
         "Keys",
-        "With a key, a program talks to this server as OpenAI's clients do.",
+        "With a key, a program talks to this server as OpenAI's clients do; "
+        f"as its base address give it {origin}/v1.",
         ("Name", "Tenant", "Key", "Last used", "State"),
         [_row(key, names) for key in keys],
         [form],

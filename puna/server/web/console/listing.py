@@ -53,6 +53,14 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Example:
+    """What to do with what is shown once: a text in which KEY stands for it."""
+
+    words: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Form:
     """Fields and a button; `secret` where the answer holds something that is shown once."""
 
@@ -62,6 +70,7 @@ class Form:
     button: str
     method: Literal["POST", "PATCH", "PUT"] = "POST"
     secret: str = ""
+    example: Example | None = None
 
 
 @dataclass(frozen=True)

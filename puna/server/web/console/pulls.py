@@ -24,7 +24,7 @@ class Pull:
     def __init__(self, name: str) -> None:
         self.id = secrets.token_urlsafe(6)
         self.name = name
-        self.done = False
+        self.done = self.failed = False
         self.share = 0.0
         self.words = "Asking the hub…"
 
@@ -41,7 +41,7 @@ class Pull:
         try:
             fetch(self.name, self.tell)
         except (PunaError, OSError) as error:
-            self.words = f"Not fetched: {error}"
+            self.words, self.failed = f"Not fetched: {error}", True
         else:
             self.share, self.words = 1.0, "Fetched."
         self.done = True
@@ -62,9 +62,15 @@ class Pulls:
             if running is not None:
                 return running
             pull = Pull(name)
-            self._pulls = [pull, *self._pulls][:KEPT]
+            others = [p for p in self._pulls if p.name != name]
+            self._pulls = [pull, *others][:KEPT]
         threading.Thread(target=pull.run, args=(self._fetch,), daemon=True, name="pull").start()
         return pull
+
+    def forget(self, pull_id: str) -> None:
+        """Show an ended one no more."""
+        with self._lock:
+            self._pulls = [p for p in self._pulls if not (p.done and p.id == pull_id)]
 
     def list(self) -> list[Pull]:
         """Those that run, and the last that ended."""

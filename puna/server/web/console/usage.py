@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from puna.accounts.usage import Used, as_csv
 from puna.server.web import words
 from puna.server.web.charts import Bar, bars
 from puna.server.web.console.listing import Cell, Listing, Row
+from puna.server.web.console.names import names_of
 from puna.server.web.console.page import listing_page
 from puna.server.web.conversations import download
 from puna.server.web.visit import Visit
@@ -25,7 +27,7 @@ async def usage_page(visit: Visit) -> Response:
     by_whom = await visit.do(usage.rows, by=("tenant", "key", "model"), since=since)
     return await listing_page(
         visit,
-        listing(by_whom),
+        listing(by_whom, await visit.do(names_of, visit.house)),
         "console/usage.html",
         tokens_chart=bars(token_bars(by_day, today), "tokens by day"),
         requests_chart=bars(request_bars(by_day, today), "requests by day"),
@@ -51,7 +53,7 @@ def request_bars(rows: list[Used], today: date) -> list[Bar]:
     return [Bar(words.day(day), sum(r.requests for r in of)) for day, of in _by_day(rows, today)]
 
 
-def listing(rows: list[Used]) -> Listing:
+def listing(rows: list[Used], names: Mapping[str, str]) -> Listing:
     """Draw the groups up as rows."""
     columns = (
         "Tenant",
@@ -64,7 +66,7 @@ def listing(rows: list[Used]) -> Listing:
         "Cost",
     )
     lead = f"Tokens and money of the last {DAYS} days, from the ledger itself."
-    return Listing("/usage", "Usage", lead, columns, [_row(row) for row in rows])
+    return Listing("/usage", "Usage", lead, columns, [_row(row, names) for row in rows])
 
 
 def _by_day(rows: list[Used], today: date) -> list[tuple[date, list[Used]]]:
@@ -72,11 +74,11 @@ def _by_day(rows: list[Used], today: date) -> list[tuple[date, list[Used]]]:
     return [(day, [row for row in rows if row.day == day.isoformat()]) for day in days]
 
 
-def _row(row: Used) -> Row:
+def _row(row: Used, names: Mapping[str, str]) -> Row:
     counts = (row.requests, row.prompt_tokens, row.cached_tokens, row.completion_tokens)
     return Row(
         (
-            *(Cell(text) for text in (row.tenant, row.key, row.model)),
+            *(Cell(text) for text in (row.tenant, names.get(row.key, row.key), row.model)),
             *(Cell(words.count(n), right=True) for n in counts),
             Cell(words.money(row.cost_micros, row.currency), right=True),
         )

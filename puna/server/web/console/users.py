@@ -17,6 +17,11 @@ from puna.server.web.refused import RefusedError
 from puna.server.web.visit import Visit
 
 SHOWN_ONCE = "Send this link to one person. It works once, within a week, and is not shown again."
+NEAR_ONLY = (
+    "It opens on this machine alone; to let in others of the house, start Puna with "
+    "`--host 0.0.0.0 --host-name` and this machine's name or address, open the page there, "
+    "and invite from there."
+)
 
 
 class Invitation(Body):
@@ -36,15 +41,15 @@ async def users_page(visit: Visit) -> Response:
     """List them, with a form that invites."""
     users = await visit.do(visit.house.users.list)
     tenants = await visit.do(visit.house.tenants.list)
-    return await listing_page(visit, listing(users, tenants))
+    told = f"{SHOWN_ONCE} {NEAR_ONLY}" if visit.at_home else SHOWN_ONCE
+    return await listing_page(visit, listing(users, tenants, told))
 
 
 async def invite(visit: Visit) -> Response:
     """Make a link; the answer holds it, and nothing else ever will."""
     who = await visit.form(Invitation)
     token = await visit.do(visit.house.links.invite, who.tenant, who.role, actor=visit.actor)
-    origin = f"{visit.request.url.scheme}://{visit.request.url.netloc}"
-    return JSONResponse({"secret": welcome_link(origin, token)}, 201)
+    return JSONResponse({"secret": welcome_link(visit.origin, token)}, 201)
 
 
 async def change_user(visit: Visit) -> Response:
@@ -59,14 +64,14 @@ async def change_user(visit: Visit) -> Response:
     return JSONResponse({})
 
 
-def listing(users: list[User], tenants: list[Tenant]) -> Listing:
+def listing(users: list[User], tenants: list[Tenant], told: str) -> Listing:
     """Draw the people up as rows."""
     names = {tenant.id: tenant.name for tenant in tenants}
     fields = (
         Field("tenant", "Tenant", "select", [(tenant.id, tenant.name) for tenant in tenants]),
         Field("role", "Role", "select", [(role, role) for role in ROLES], "member"),
     )
-    form = Form("Invite somebody", "/web/console/users", fields, "Make a link", secret=SHOWN_ONCE)
+    form = Form("Invite somebody", "/web/console/users", fields, "Make a link", secret=told)
     return Listing(
         "/users",
         "Users",

@@ -2,9 +2,11 @@
 
 import { $, $$ } from "./dom.js";
 import "./page.js";
+import { picker } from "./menus.js";
 import { focus } from "./composer.js";
 import { choose, current, stop } from "./talk.js";
 
+for (const menu of $$(".choices")) picker(menu, $(`[popovertarget="${menu.id}"]`), focus);
 for (const input of $$(".choices input")) {
   input.addEventListener("change", () => {
     const label = input.closest(".choices").dataset.label;
@@ -17,5 +19,5 @@ for (const input of $$(".choices input")) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && current().running && !$("dialog[open]")) stop();
+  if (event.key === "Escape" && current().running && !$("dialog[open], :popover-open")) stop();
 });

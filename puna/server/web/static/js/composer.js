@@ -13,7 +13,7 @@ const picker = $('input[type="file"]', form);
 const chips = $(".chips", form);
 const touch = matchMedia("(pointer: coarse)");
 let files = [];
-let answering = false;
+let answering = Boolean(current().running); // one may be given already when the page opens
 let waiting = false; // Enter was pressed while a file was still being read
 
 const draftKey = () => `draft ${current().id ?? "new"}`;
@@ -46,7 +46,7 @@ function progress(chip, share) {
 }
 
 export async function attach(list) {
-  for (const file of list) {
+  for (const file of [...list]) { // the field forgets its own list as soon as it is emptied
     const chip = { name: file.name || "pasted.txt", state: "reading…" };
     files.push(chip);
     showFiles();
@@ -73,7 +73,16 @@ function send() {
   files = [];
   sessionStorage.removeItem(draftKey());
   showFiles();
-  say(text, sent);
+  say(text, sent).then((kept) => kept || giveBack(text, sent));
+}
+
+/** What was never kept stands in the field again. */
+function giveBack(text, sent) {
+  if (area.value) return;
+  area.value = text;
+  files = sent;
+  sessionStorage.setItem(draftKey(), text);
+  showFiles();
 }
 
 area.addEventListener("input", () => {
@@ -91,6 +100,7 @@ area.addEventListener("paste", (event) => {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   answering ? stop() : send();
+  if (!touch.matches) area.focus();
 });
 $(".attach", form).addEventListener("click", () => picker.click());
 picker.addEventListener("change", () => (attach(picker.files), (picker.value = "")));

@@ -27,10 +27,21 @@ function wrong(form, message) {
   else toast(message);
 }
 
+/** Ask before what cannot be undone, in the page's own dialog. */
+function sure(form) {
+  const dialog = $("#sure");
+  $("h2", dialog).textContent = form.dataset.sure;
+  $("[data-close=yes]", dialog).textContent = $("button", form).textContent.trim();
+  dialog.returnValue = "";
+  dialog.showModal();
+  $("[data-close='']", dialog).focus();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
 function succeed(form, answer) {
   if (form.dataset.show) {
     const place = $(form.dataset.show);
-    $("code", place).textContent = answer.secret;
+    for (const code of $$("code", place)) code.textContent = (code.dataset.around ?? "KEY").replace("KEY", answer.secret);
     place.hidden = false;
     form.hidden = true;
     $("button", place)?.focus();
@@ -44,7 +55,7 @@ function succeed(form, answer) {
 }
 
 async function send(form) {
-  if (form.dataset.sure && !confirm(form.dataset.sure)) return;
+  if (form.dataset.sure && !(await sure(form))) return;
   const buttons = $$("button", form);
   for (const button of buttons) button.disabled = true;
   try {
@@ -71,6 +82,8 @@ export function listen() {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     await navigator.clipboard.writeText($("code", button.parentElement).textContent);
-    ($("span", button) ?? button).textContent = "Copied";
+    const label = $("span", button) ?? button;
+    label.textContent = "Copied";
+    setTimeout(() => (label.textContent = "Copy"), 1600);
   });
 }

@@ -10,7 +10,7 @@ function trace(line, value) {
   if (speeds.length > 120) speeds.shift();
   const top = Math.max(10, ...speeds);
   line.setAttribute("points", speeds.map((speed, index) => `${((index + 120 - speeds.length) / 119) * 600},${118 - (speed / top) * 112}`).join(" "));
-  $("[data-top]").textContent = `${Math.round(top)} tokens a second`;
+  $("[data-top]").textContent = `${Math.round(Math.max(...speeds))} tokens a second`;
 }
 
 function show(gauges) {
@@ -27,7 +27,8 @@ function showPulls(pulls) {
   for (const pull of pulls) {
     const place = $(`[data-pull="${CSS.escape(pull.id)}"]`);
     if (!place) continue;
-    $("progress", place).value = pull.share;
+    const bar = $("progress", place);
+    if (bar) bar.value = pull.share;
     $(".said", place).textContent = pull.words;
     if (pull.done && !place.dataset.done) location.reload();
   }

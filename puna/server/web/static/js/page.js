@@ -32,4 +32,5 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Escape" && frame.classList.contains("open")) drawer(false);
 });
 
+$(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 listen();

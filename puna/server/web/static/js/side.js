@@ -2,6 +2,7 @@
 
 import { $, $$, h, icon } from "./dom.js";
 import { call, told } from "./http.js";
+import { below, walked } from "./menus.js";
 
 const list = $(".talks");
 const menu = $("#talk-menu");
@@ -51,11 +52,9 @@ let subject = null;
 
 function openMenu(button) {
   subject = button.dataset.more;
-  const place = button.getBoundingClientRect();
   for (const link of $$("a[data-format]", menu)) link.href = `/web/conversations/${subject}/export.${link.dataset.format}`;
   menu.showPopover();
-  menu.style.left = `${Math.max(8, Math.min(place.left, innerWidth - menu.offsetWidth - 8))}px`;
-  menu.style.top = `${Math.min(place.bottom + 4, innerHeight - menu.offsetHeight - 8)}px`;
+  below(menu, button);
   $(".act", menu).focus();
 }
 
@@ -65,8 +64,10 @@ function rename() {
   const input = h("input", { "aria-label": "Title", maxlength: 200, class: "rename" });
   input.value = link.textContent;
   const id = subject;
+  let closed = false; // taking the field away blurs it, which closes once more
   const close = async (keep) => {
-    if (!input.isConnected) return;
+    if (closed) return;
+    closed = true;
     const title = input.value.trim();
     input.replaceWith(link);
     link.focus();
@@ -105,11 +106,7 @@ menu.addEventListener("click", (event) => {
   if (act.dataset.act === "rename") rename();
   if (act.dataset.act === "delete") remove();
 });
-menu.addEventListener("keydown", (event) => {
-  const acts = $$(".act", menu);
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (step) event.preventDefault(), acts.at((acts.indexOf(document.activeElement) + step) % acts.length).focus();
-});
+walked(menu, ".act");
 
 // --- search ---------------------------------------------------------------------------------------------------------
 
@@ -126,9 +123,11 @@ async function look() {
   const turn = ++asked;
   const found = await told(call("GET", `/web/conversations?q=${encodeURIComponent(words)}`));
   if (!found || turn !== asked) return;
-  const entry = (hit) => h("li", {}, h("a", { href: `/c/${hit.id}` }, ...marked(hit.title, words), hit.excerpt ? h("small", {}, ...marked(hit.excerpt, words)) : null));
+  const entry = (hit) => h("li", {}, h("a", { href: `/c/${hit.id}${hit.message ? `#m-${hit.message}` : ""}` }, ...marked(hit.title, words), hit.excerpt ? h("small", {}, ...marked(hit.excerpt, words)) : null));
   $("ol", finder).replaceChildren(...found.conversations.map(entry));
-  $(".count", finder).textContent = found.conversations.length ? `${found.conversations.length} found` : "Nothing found.";
+  const count = $(".count", finder);
+  count.textContent = found.conversations.length ? `${found.conversations.length} found` : "Nothing found.";
+  count.classList.toggle("unseen", found.conversations.length > 0);
 }
 
 export function openSearch() {
@@ -140,10 +139,10 @@ export function openSearch() {
 
 let pause;
 $("input", finder).addEventListener("input", () => (clearTimeout(pause), (pause = setTimeout(look, 120))));
+walked(finder, "input, ol a");
 finder.addEventListener("keydown", (event) => {
-  const stops = [$("input", finder), ...$$("ol a", finder)];
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (step) event.preventDefault(), stops.at((stops.indexOf(document.activeElement) + step) % stops.length).focus();
-  if (event.key === "Enter" && document.activeElement === stops[0] && stops[1]) event.preventDefault(), stops[1].click();
+  const first = $("ol a", finder);
+  if (event.key === "Enter" && event.target.matches("input") && first) event.preventDefault(), first.click();
 });
+finder.addEventListener("click", (event) => event.target.closest("a") && finder.close()); // the place may be on this very page
 $("[data-search]").addEventListener("click", openSearch);

@@ -67,6 +67,7 @@ function redrawBefore(place) {
 
 const HANDLE = {
   begin(event, live) {
+    live.kept = true;
     if (!talk.id) {
       talk.id = event.conversation.id;
       history.replaceState(null, "", `/c/${talk.id}`);
@@ -79,6 +80,7 @@ const HANDLE = {
   text: (event, live) => live.text(event.text),
   tool: (event, live) => live.tool(event.tool),
   source: (event, live) => live.sources.push(event.source),
+  left_out: () => toast("This conversation is longer than the model can read at once; it no longer sees the beginning."),
   left: (event) => showLeft(event.left),
   title: (event) => retitle(event.conversation),
   end(event, live) {
@@ -111,9 +113,10 @@ async function hear(stream, live) {
   }
 }
 
-function begin(body, upTo, said = null) {
-  if (talk.running) return Promise.resolve();
-  const live = liveAnswer();
+/** Ask the server for an answer; resolves to whether the question was kept. */
+async function begin(body, upTo, said = null) {
+  if (talk.running) return false;
+  const [live, before] = [liveAnswer(), talk.path];
   show(talk.path.slice(0, upTo), upTo);
   if (said) box.append(messageElement({ id: "new", role: "user", siblings: [], files: [], ...said }, deeds));
   box.append(live.element);
@@ -122,7 +125,9 @@ function begin(body, upTo, said = null) {
   running({ id: null });
   announce("Puna is answering.");
   const settings = { conversation: talk.id, model: talk.model, preset: talk.preset };
-  return hear(events("POST", "/web/turns", { ...settings, ...body }), live);
+  await hear(events("POST", "/web/turns", { ...settings, ...body }), live);
+  if (!live.kept) show(before), box.append(live.element), $(".main").classList.remove("empty"), toEnd();
+  return Boolean(live.kept);
 }
 
 /** Say something at the end of what is on screen. */
@@ -166,13 +171,19 @@ export const deeds = {
     if (talk.running) return;
     const element = document.getElementById(`m-${message.id}`);
     const [area, box] = editor(message, element);
+    following = false; // the place where one writes stays in sight
     element.replaceChildren(box);
     area.focus();
   },
   async branch(id) {
     if (talk.running) return;
     const answer = await told(call("POST", `/web/conversations/${talk.id}/branch`, { message: id }));
-    if (answer) replacePath(answer.path), document.getElementById(`m-${id}`)?.querySelector(".branch button:not(:disabled)")?.focus();
+    if (!answer) return;
+    const top = scroller.scrollTop;
+    following = false;
+    replacePath(answer.path);
+    scroller.scrollTop = top;
+    document.getElementById(`m-${id}`)?.querySelector(".branch button:not(:disabled)")?.focus({ preventScroll: true });
   },
 };
 
@@ -187,7 +198,23 @@ export async function choose(field, value) {
   if (talk.id) await told(call("PATCH", `/web/conversations/${talk.id}`, { [field]: value }));
 }
 
+/** A message that the address names, as search does, on whichever branch it stands. */
+async function seek(id) {
+  if (placeOf(id) < 0) await deeds.branch(id);
+  const element = document.getElementById(`m-${id}`);
+  following = false;
+  element?.scrollIntoView({ block: "center" });
+  element?.classList.add("sought");
+}
+
+function sought() {
+  const id = /^#m-(msg_\w+)$/.exec(location.hash)?.[1];
+  if (id && !talk.running) seek(id);
+}
+
 watchScroll();
 show(talk.path);
 toEnd();
+addEventListener("hashchange", sought);
 if (talk.running) resume();
+else sought();

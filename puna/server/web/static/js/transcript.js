@@ -6,10 +6,14 @@ import { announce } from "./toast.js";
 
 const pace = (message) => [message.tokens && `${message.tokens} tokens`, message.speed && `${Math.round(message.speed)} a second`].filter(Boolean).join(" · ");
 
+/** A file that was sent can be fetched again. */
+const named = (file, remove) =>
+  file.id && !remove ? h("a", { class: "name", href: `/web/files/${file.id}/original`, download: true, "aria-label": `Download ${file.name}` }, file.name) : h("span", { class: "name" }, file.name);
+
 export function enclosed(files, remove = null) {
   if (!files.length) return null;
   const item = (file) =>
-    h("li", { class: file.error ? "bad" : null, title: file.error ?? file.name }, icon("file"), h("span", { class: "name" }, file.name),
+    h("li", { class: file.error ? "bad" : null, title: file.error ?? file.name }, icon("file"), named(file, remove),
       file.state ? h("span", { class: "small" }, file.state) : null, remove ? iconButton("close", `Remove ${file.name}`, () => remove(file)) : null);
   return h("ul", { class: "enclosed", "aria-label": "attached files" }, ...files.map(item));
 }
@@ -23,7 +27,7 @@ export function toolNote(tool) {
 function showPassage(source) {
   const dialog = $("#passage");
   $("h2", dialog).textContent = source.name;
-  $(".where", dialog).textContent = [source.where, `source ${source.number}`].filter(Boolean).join(" · ");
+  $(".where", dialog).textContent = [source.where, source.cited ? `source ${source.number}` : "read for this answer"].filter(Boolean).join(" · ");
   const at = source.quote ? source.text.indexOf(source.quote) : -1;
   const [before, quote, after] = at < 0 ? [source.text, "", ""] : [source.text.slice(0, at), source.quote, source.text.slice(at + source.quote.length)];
   $("blockquote", dialog).replaceChildren(before, quote ? h("mark", {}, quote) : "", after);
@@ -35,10 +39,13 @@ export const citer = (sources) => (number) => {
   return source && h("button", { type: "button", class: "cite", title: source.name, "aria-label": `source ${number}: ${source.name}`, onclick: () => showPassage(source) }, String(number));
 };
 
+/** What the answer cites by number; where it cites nothing, what was read for it. */
 function sourceList(sources) {
   if (!sources.length) return null;
-  const item = (source) => h("li", {}, h("button", { type: "button", onclick: () => showPassage(source) }, h("b", {}, String(source.number)), h("span", {}, source.name)));
-  return h("ul", { class: "sources", "aria-label": "sources" }, ...sources.map(item));
+  const label = (source) => (source.cited ? [h("b", {}, String(source.number)), h("span", {}, source.name)] : [icon("file"), h("span", {}, [source.name, source.where].filter(Boolean).join(", "))]);
+  const item = (source) => h("li", {}, h("button", { type: "button", onclick: () => showPassage(source) }, ...label(source)));
+  const read = sources[0].cited ? null : h("li", { class: "small" }, "Read:");
+  return h("ul", { class: "sources", "aria-label": read ? "read for this answer" : "sources" }, read, ...sources.map(item));
 }
 
 function branches(message, deeds) {
@@ -68,8 +75,10 @@ function row(message, deeds) {
 
 const ENDING = { cancelled: "Stopped.", stopped: "Stopped.", length: "Cut off at the longest length that was allowed." };
 
-export function failure(error) {
-  return h("div", { class: "failed", role: "alert" }, error.message, error.link ? " " : null, error.link ? h("a", { href: error.link }, error.link_text ?? "See") : null);
+/** What went wrong, where to go from here, and a button where trying again may help. */
+export function failure(error, again = null) {
+  return h("div", { class: "failed", role: "alert" }, h("span", {}, error.message, error.link ? " " : null, error.link ? h("a", { href: error.link }, error.link_text ?? "See") : null),
+    again ? h("button", { type: "button", class: "button", onclick: again }, icon("again"), "Try again") : null);
 }
 
 function spoken(message, deeds) {
@@ -78,7 +87,7 @@ function spoken(message, deeds) {
 
 function answered(message, deeds, prose) {
   const ending = ENDING[message.outcome];
-  return [h("h2", { class: "unseen" }, "Puna"), ...message.tools.map(toolNote), prose, message.error ? failure(message.error) : null,
+  return [h("h2", { class: "unseen" }, "Puna"), ...message.tools.map(toolNote), prose, message.error ? failure(message.error, () => deeds.again(message)) : null,
     ending ? h("p", { class: "stopped" }, ending) : null, sourceList(message.sources), row(message, deeds)];
 }
 
