@@ -133,6 +133,8 @@ class Draft:
         yield from self._end_message("completed")
         self._scores = []  # what a call is made of is no text
         item = call_item(call.id, call.name, call.arguments)
+        if not call.complete:
+            item["status"] = "incomplete"
         yield self._added({**item, "arguments": "", "status": "in_progress"})
         self.response["output"][-1] = item
         place = {"item_id": item["id"], "output_index": len(self.response["output"]) - 1}
