@@ -43,9 +43,17 @@ class Cluster:
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         self._run("initdb", "-D", "data", "-A", "trust", "-U", "puna", "-N", "-E", "UTF8")
+        self.start()
+        self._engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+
+    def start(self) -> None:
+        """Let it run; also again, after `stop`."""
         options = f"-k {self.folder} {SPEED}"
         self._run("pg_ctl", "-D", "data", "-o", options, "-l", "log", "-w", "start")
-        self._engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+
+    def stop(self) -> None:
+        """End it as a crash would: every client is cut off."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://puna@/{database}?host={self.folder}"
@@ -69,7 +77,7 @@ class Cluster:
 
     def close(self) -> None:
         self._engine.dispose()
-        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+        self.stop()
         shutil.rmtree(self.folder)
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import Cluster
 from tests.server.openai_client import closing
 from tests.server.serving import Served, served
 from tests.tiny import TinyLlama
@@ -28,6 +29,23 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterato
     with served(tmp_path_factory.mktemp("server"), tiny_path) as running:
         running.wait_ready()
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    tmp_path_factory: pytest.TempPathFactory, tiny_path: Path, cluster: Cluster
+) -> Iterator[Served]:
+    url = cluster.url(cluster.create())
+    with served(tmp_path_factory.mktemp("postgres"), tiny_path, url=url) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(params=["server", "postgres_server"], ids=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> Served:
+    """The same server on each database."""
+    served: Served = request.getfixturevalue(request.param)
+    return served
 
 
 @pytest.fixture(scope="session")

@@ -31,9 +31,9 @@ def ask(server: Served, method: str, path: str, headers: dict[str, str]) -> int:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_a_route_is_closed_to_whoever_has_no_right_to_it(
-    server: Served, method: str, path: str
+    either: Served, method: str, path: str
 ) -> None:
-    keys = server.services.keys
+    keys = either.services.keys
     revoked = keys.create("revoked")
     keys.revoke(revoked.key.id)
     expired = keys.create("expired", expires_at=utc_now() - timedelta(seconds=1))
@@ -41,18 +41,18 @@ def test_a_route_is_closed_to_whoever_has_no_right_to_it(
     strangers: list[dict[str, str]] = [
         {},
         {"Authorization": "Bearer nonsense"},
-        {"Authorization": f"Basic {server.key}"},
-        {"x-api-key": server.key},
-        {"Cookie": f"puna_session={server.key}"},
-        server.headers(revoked.secret),
-        server.headers(expired.secret),
+        {"Authorization": f"Basic {either.key}"},
+        {"x-api-key": either.key},
+        {"Cookie": f"puna_session={either.key}"},
+        either.headers(revoked.secret),
+        either.headers(expired.secret),
     ]
     if (method, path) in OPEN:
-        assert ask(server, method, path, {}) == 200
+        assert ask(either, method, path, {}) == 200
         return
-    assert {ask(server, method, path, headers) for headers in strangers} == {401}
-    assert ask(server, method, f"{path}?api_key={server.key}", {}) == 401
-    assert ask(server, method, path, server.headers(other_scope.secret)) == 403
+    assert {ask(either, method, path, headers) for headers in strangers} == {401}
+    assert ask(either, method, f"{path}?api_key={either.key}", {}) == 401
+    assert ask(either, method, path, either.headers(other_scope.secret)) == 403
 
 
 def chat(server: Served, key: str, text: str) -> Any:
@@ -64,14 +64,21 @@ def chat(server: Served, key: str, text: str) -> Any:
 
 
 def test_tenants_share_no_cached_prompt(server: Served) -> None:
-    def cached(key: str) -> int:
-        usage = chat(server, key, "a secret plan " * 12).json()["usage"]
+    """Fifty prompts: whoever sent one finds it cached, nobody of another tenant does."""
+
+    def cached(key: str, prompt: list[int]) -> int:
+        body = {"model": MODEL, "prompt": prompt, "max_tokens": 1}
+        url = f"{server.url}/v1/completions"
+        usage = httpx2.post(url, json=body, headers=server.headers(key)).json()["usage"]
         return int(usage["prompt_tokens_details"]["cached_tokens"])
 
-    assert cached(server.key) < 40
-    assert cached(server.other_key) < 40
-    assert cached(server.key) > 40
-    assert cached(server.other_key) > 40
+    found: list[tuple[int, int]] = []
+    for number in range(50):
+        prompt = [5 + number, *range(5, 105)]  # no two begin alike
+        assert cached(server.key, prompt) == 0
+        found.append((cached(server.other_key, prompt), cached(server.key, prompt)))
+    assert {others for others, _ in found} == {0}
+    assert min(own for _, own in found) > 60
 
 
 def test_an_answer_says_what_its_caller_has_left(server: Served) -> None:

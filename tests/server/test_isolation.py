@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from puna.accounts import Keys, Links, Tenants, Users
+from puna.server.app import ROUTERS
 from puna.server.web.site import routes
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.owner import Owner
+from tests.postgres import Cluster
 from tests.server.serving import MODEL, Served, served
 
 CANARY = "xqzcanary7319"
@@ -50,13 +54,19 @@ class Person:
         user = next(u for u in users.list() if u.email == who["email"])
         self.owner = Owner(tenant.id, user.id)
         self.key = Keys(store).create(f"key of {self.name}", tenant.id)
+        headers = self.server.headers(self.key.secret)
+        self.keyed = httpx2.Client(base_url=self.server.url, headers=headers, timeout=30)
         self.ids |= {"tenant": tenant.id, "user": user.id, "key": self.key.key.id}
 
     def api(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        headers = self.server.headers(self.key.secret)
-        return httpx2.request(
-            method, f"{self.server.url}{path}", headers=headers, timeout=30, **more
-        )
+        return self.keyed.request(method, path, **more)
+
+    def leave(self) -> None:
+        self.web.close()
+        self.keyed.close()
+
+    def page(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        return self.web.request(method, path, **more)
 
     def settle_in(self, secret: str) -> None:
         """Have one of everything, with the secret in it."""
@@ -90,9 +100,15 @@ class Person:
         return [export, original.content, *[CANARY in page for page in pages], response]
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("isolation"), tiny_path) as running:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_path: Path
+) -> Iterator[Served]:
+    url = None
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        url = cluster.url(cluster.create())
+    with served(tmp_path_factory.mktemp("isolation"), tiny_path, url=url) as running:
         running.wait_ready()
         yield running
 
@@ -102,7 +118,7 @@ def ann(house: Served) -> Iterator[Person]:
     ann = Person(house, "ann")
     ann.settle_in(CANARY)
     yield ann
-    ann.web.close()
+    ann.leave()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +126,7 @@ def bob(house: Served) -> Iterator[Person]:
     bob = Person(house, "bob", "admin")
     bob.settle_in("nothing")
     yield bob
-    bob.web.close()
+    bob.leave()
 
 
 def filled(template: Any, ids: dict[str, str]) -> Any:
@@ -195,4 +211,69 @@ def test_no_response_of_the_api_is_anothers(ann: Person, bob: Person) -> None:
     ]
     assert {answer.status_code for answer in answers} == {404}
     assert CANARY not in "".join(answer.text for answer in answers)
+    assert ann.belongings() == before
+
+
+# Where else an id may stand ("*"), by whoever sends it: bodies and queries.
+SAY: dict[str, object] = {"kind": "say", "text": "x", "model": MODEL}
+AGAIN: dict[str, object] = {"kind": "again", "model": MODEL}
+RESPOND: dict[str, object] = {"model": MODEL, "input": "x", "max_output_tokens": 1}
+ELSEWHERE: list[tuple[str, str, dict[str, object]]] = [
+    ("POST", "/web/turns", {**SAY, "conversation": "*"}),
+    ("POST", "/web/turns", {**SAY, "conversation": "{conversation}", "parent": "*"}),
+    ("POST", "/web/turns", {**SAY, "files": ["*"]}),
+    ("POST", "/web/turns", {**SAY, "preset": "*"}),
+    ("POST", "/web/turns", {**SAY, "model": "*"}),
+    ("POST", "/web/turns", {**AGAIN, "conversation": "*", "parent": "{message}"}),
+    ("POST", "/web/turns", {**AGAIN, "conversation": "{conversation}", "parent": "*"}),
+    ("PATCH", "/web/conversations/{conversation}", {"preset": "*"}),
+    ("PATCH", "/web/conversations/{conversation}", {"model": "*"}),
+    ("POST", "/web/conversations/{conversation}/branch", {"message": "*"}),
+    ("POST", "/web/presets", {"name": "a", "instructions": "b", "tools": ["*"]}),
+    ("GET", "/web/conversations?q=*", {}),
+    ("GET", "/web/conversations?after=*", {}),
+    ("GET", "/console/usage.csv?tenant=*", {}),
+    ("GET", "/console/usage.csv?key=*", {}),
+    ("POST", "/web/console/keys", {"name": "a", "tenant": "*"}),
+    ("POST", "/web/console/users", {"tenant": "*", "role": "admin"}),
+    ("POST", "/v1/responses", {**RESPOND, "previous_response_id": "*"}),
+    ("POST", "/v1/responses", {**RESPOND, "previous_response_id": "*", "stream": True}),
+    ("POST", "/v1/responses", {**RESPOND, "conversation": "*"}),
+    ("POST", "/v1/responses", {**RESPOND, "input": [{"type": "item_reference", "id": "*"}]}),
+    ("GET", "/v1/responses/{response}/input_items?after=*", {}),
+    ("GET", "/v1/responses/{response}/input_items?before=*", {}),
+]
+
+
+def places() -> Iterator[tuple[str, str, dict[str, object]]]:
+    """Every place of every route that takes an id."""
+    api = [route for router in ROUTERS for route in router.routes]
+    for route in [*routes(), *api]:
+        assert isinstance(route, Route | APIRoute)
+        for name in re.findall(r"{(\w+)(?::path)?}", route.path):
+            path = re.sub(f"{{{name}(:path)?}}", "*", route.path)
+            if not path.startswith("/static"):
+                for method in sorted(route.methods or ()):
+                    yield method, path, SENT.get(route.path, {})
+    yield from ELSEWHERE
+
+
+def test_no_id_in_any_place_reads_or_changes_anothers(ann: Person, bob: Person) -> None:
+    """Also an id of another kind, by an admin, a member and a key: over a thousand probes."""
+    before, probes, rude = ann.belongings(), 0, []
+    member = Person(ann.server, "cem" + bob.owner.tenant_id[-4:])
+    own = {**bob.ids, "plan": "paid", "format": "json", "model": MODEL, "server": "s", "turn": "t"}
+    for method, path, body in places():
+        for name, value in ann.ids.items():
+            ways = [bob.api] if path.startswith("/v1") else [bob.page, member.page]
+            for way in ways:
+                sent = filled(json.loads(json.dumps(body).replace("*", value)), own)
+                answer = way(method, filled(path, own).replace("*", value), json=sent or None)
+                probes += 1
+                assert CANARY not in answer.text + str(answer.headers), (path, name)
+                rude += [(method, path, name)] if answer.status_code >= 500 else []
+    assert rude == []
+    assert probes > 1000
+    member.leave()
+    ann.server.wait_idle()
     assert ann.belongings() == before
