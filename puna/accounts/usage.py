@@ -21,6 +21,8 @@ from puna.accounts.money import amount
 from puna.accounts.store import Store
 from puna.accounts.tenants import TenantRow
 
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
 Column = Literal["day", "tenant", "key", "model"]
 COLUMNS: tuple[Column, ...] = get_args(Column)
 HEADINGS = (
@@ -125,4 +127,4 @@ def _number(day: date) -> int:
 
 def _harmless(text: str) -> str:
     """A spreadsheet runs text that begins like a formula; an apostrophe makes it text again."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text.startswith(FORMULA_BEGINNINGS) else text

@@ -8,6 +8,8 @@ from __future__ import annotations
 import multiprocessing
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from random import choice
 from threading import Barrier, Thread
 from typing import Any
 
@@ -24,6 +26,9 @@ PLANS = {
     "requests": Plan("requests", requests_per_minute=CALLS),
     "at-once": Plan("at-once", concurrent_requests=CALLS),
 }
+
+# Each client's clock says one of these: the month ends while they race.
+MOMENTS = (datetime(2026, 10, 31, 23, 59, 59, 999_999, UTC), datetime(2026, 11, 1, tzinfo=UTC))
 
 _barrier: Any = None
 
@@ -63,7 +68,7 @@ def _share(barrier: Any) -> None:
 
 def _run(url: str, callers: list[Caller], clients: int) -> Counter[str]:
     store = Store.open(url)
-    ledger = Ledger(store)
+    ledger = Ledger(store, lambda: choice(MOMENTS))
     together = Barrier(clients, action=_barrier.wait)
     admitted: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""Sixty-four clients in two processes, and a budget for ten calls: ten are admitted."""
+"""Sixty-four clients in two processes, at a month's end, and a budget for ten calls: ten get in."""
 
 from __future__ import annotations
 

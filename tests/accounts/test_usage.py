@@ -89,7 +89,7 @@ def test_csv_is_read_back_as_it_was(world: World) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\nx", "\uff1d1"])
 def test_a_name_cannot_become_a_formula(world: World, name: str) -> None:
     use(world, world.caller, name)
     assert any(
