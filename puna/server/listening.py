@@ -5,6 +5,7 @@ In: an application and an address.  Out: a running uvicorn.  Knows no routes.
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 from types import FrameType
@@ -14,6 +15,8 @@ from fastapi import FastAPI
 
 from puna.server.connection import LAST_BYTES_S, protocol_with
 from puna.server.settings import ServerSettings
+
+log = logging.getLogger("puna.server.listening")
 
 
 def config_for(app: FastAPI, host: str, port: int) -> uvicorn.Config:
@@ -44,7 +47,10 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then close the sockets."""
-        await self._app.state.desk.drain()
+        desk = self._app.state.desk
+        if desk.gate.inside:
+            log.info("ending: answers under way get %g s; again ends them", desk.settings.drain_s)
+        await desk.drain()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

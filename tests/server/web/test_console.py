@@ -104,7 +104,7 @@ def test_a_link_that_opens_here_alone_says_so(house: House, client: TestClient) 
 def test_models_are_suggested_and_a_failed_fetch_is_put_away(
     house: House, client: TestClient
 ) -> None:
-    assert "Fetch Llama 3.2 1B" in client.get("/console/models").text
+    assert "Fetch, 0.8 GB: Llama 3.2 1B" in client.get("/console/models").text
     pull = house.pulls.start("no-such-name")
     deadline = time.monotonic() + 5
     while not pull.done and time.monotonic() < deadline:

@@ -42,7 +42,7 @@ async def users_page(visit: Visit) -> Response:
     users = await visit.do(visit.house.users.list)
     tenants = await visit.do(visit.house.tenants.list)
     told = f"{SHOWN_ONCE} {NEAR_ONLY}" if visit.at_home else SHOWN_ONCE
-    return await listing_page(visit, listing(users, tenants, told))
+    return await listing_page(visit, listing(users, tenants, told, visit.visitor.user_id))
 
 
 async def invite(visit: Visit) -> Response:
@@ -64,8 +64,8 @@ async def change_user(visit: Visit) -> Response:
     return JSONResponse({})
 
 
-def listing(users: list[User], tenants: list[Tenant], told: str) -> Listing:
-    """Draw the people up as rows."""
+def listing(users: list[User], tenants: list[Tenant], told: str, own: str = "") -> Listing:
+    """Draw the people up as rows; one's `own` account is never closed."""
     names = {tenant.id: tenant.name for tenant in tenants}
     fields = (
         Field("tenant", "Tenant", "select", [(tenant.id, tenant.name) for tenant in tenants]),
@@ -77,12 +77,12 @@ def listing(users: list[User], tenants: list[Tenant], told: str) -> Listing:
         "Users",
         "The people who sign in here. What they say in their chats is theirs alone.",
         ("Name", "E-mail", "Tenant", "Role", "Since", "State"),
-        [_row(user, names) for user in users],
+        [_row(user, names, own) for user in users],
         [form],
     )
 
 
-def _row(user: User, names: dict[str, str]) -> Row:
+def _row(user: User, names: dict[str, str], own: str) -> Row:
     on = user.disabled_at is None
     action = Action(
         "Close" if on else "Open",
@@ -94,4 +94,4 @@ def _row(user: User, names: dict[str, str]) -> Row:
     texts = (user.name, user.email, names.get(user.tenant_id, user.tenant_id), user.role)
     state = Cell("open", tag="on") if on else Cell("closed", tag="bad")
     cells = (*(Cell(text) for text in texts), Cell(words.day(user.created_at)), state)
-    return Row(cells, (action,))
+    return Row(cells, () if user.id == own else (action,))

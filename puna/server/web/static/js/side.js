@@ -114,7 +114,7 @@ const finder = $("#finder");
 let asked = 0;
 
 function marked(text, words) {
-  const at = text.toLowerCase().indexOf(words.toLowerCase());
+  const at = words ? text.toLowerCase().indexOf(words.toLowerCase()) : -1;
   return at < 0 ? [text] : [text.slice(0, at), h("mark", {}, text.slice(at, at + words.length)), text.slice(at + words.length)];
 }
 
