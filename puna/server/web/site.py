@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from puna.accounts import Store
-from puna.errors import StoreError
+from puna.errors import PunaError, StoreError
 from puna.formats.store import ModelStore
 from puna.server.desk import Desk
 from puna.server.web import (
@@ -44,6 +44,8 @@ from puna.server.web.guard import Guard
 from puna.server.web.house import House, house_of
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
 from puna.services.assistant.files import FileLimits
+from puna.services.assistant.model import Local
+from puna.services.assistant.rehearsal import rehearse
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.under_way import RENEW_S
 
@@ -174,7 +176,10 @@ class LateSite:
         house = self._house = house_of(self._store, self._model_store, desk, self._limits)
         self._site = Site(house)
         await asyncio.to_thread(house.assistant.mend)
-        self._keeping = asyncio.create_task(_keep(house.assistant))
+        self._tasks = [
+            asyncio.create_task(_keep(house.assistant)),
+            asyncio.create_task(_rehearse(house)),
+        ]
         return house
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -184,8 +189,18 @@ class LateSite:
     async def close(self) -> None:
         """End the assistant's connections."""
         if self._house is not None:
-            self._keeping.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
             await self._house.assistant.close()
+
+
+async def _rehearse(house: House) -> None:
+    """Warm the default model up, once it is loaded, for the first person's question."""
+    name = house.default_model
+    with suppress(PunaError):  # whoever asks is told what is wrong
+        async with house.desk.models.lease_async(name) as llm:
+            await rehearse(house.assistant, Local(llm, name))
 
 
 async def _keep(assistant: Assistant) -> None:

@@ -39,6 +39,7 @@ from puna.services.assistant.prompt import (
     Fitted,
     answer_tokens,
     counted_with,
+    date_text,
     fit,
     question_text,
     spoken,
@@ -203,7 +204,7 @@ class Answering:
         parts, model = self._assistant, turn.model
         budget = int(model.context_tokens * MEMORY_SHARE)
         memory = parts.memory.prompt_text(turn.owner, model.count_text, budget)
-        today = f"{parts.clock().astimezone():%A, %d %B %Y}"
+        today = date_text(parts.clock())
         turn.system = system_text(turn.preset.instructions, today, memory)
         names = [parts.files.get(turn.owner, file_id).name for file_id in turn.question.file_ids]
         plain = question_text(turn.question, names, "")

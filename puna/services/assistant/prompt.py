@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from puna.chat import Message, Tool, ToolCall
 from puna.services.assistant.messages import Entry
@@ -35,6 +36,11 @@ def answer_tokens(context_tokens: int, max_tokens: int | None) -> int:
     """Return how many tokens are kept free for the answer."""
     usual = min(USUAL_ANSWER, context_tokens // 4)
     return max(min(max_tokens or usual, context_tokens // 2), LEAST_ANSWER)
+
+
+def date_text(now: datetime) -> str:
+    """Return the day as the model reads it: no hour, so that a day's prompts begin alike."""
+    return f"{now.astimezone():%A, %d %B %Y}"
 
 
 def system_text(instructions: str, today: str, memory: str) -> str:
