@@ -6,16 +6,20 @@ Knows no route; `answer.py` runs a turn on it.
 
 from __future__ import annotations
 
+import asyncio
+
 from puna.accounts.schema import Clock, utc_now
 from puna.accounts.store import Store
 from puna.services.assistant.archive import Archive
 from puna.services.assistant.conversations import Conversations
 from puna.services.assistant.files import FileLimits, Files
 from puna.services.assistant.finding import Finding
+from puna.services.assistant.indexes import EVERY_INDEX
 from puna.services.assistant.memory import Memory
 from puna.services.assistant.messages import Messages
 from puna.services.assistant.presets import Presets
 from puna.services.assistant.ranking import Embedder
+from puna.services.assistant.sweeper import Sweeper
 from puna.services.assistant.tools.calculator import Calculator
 from puna.services.assistant.tools.calls import CallLog
 from puna.services.assistant.tools.dates import Dates
@@ -40,14 +44,15 @@ class Assistant:
         clock: Clock = utc_now,
     ) -> None:
         self.store, self.clock = store, clock
-        self.conversations = Conversations(store, clock)
+        self._sweeper = Sweeper(store, EVERY_INDEX)
+        self.conversations = Conversations(store, clock, self._sweeper.wake)
         self.messages = Messages(store, clock)
         self.under_way = UnderWay(store, self.messages, clock)
         self.finding = Finding(store)
         self.archive = Archive(store, clock)
         self.presets = Presets(store, clock)
         self.memory = Memory(store, clock)
-        self.files = Files(store, limits, embedder, clock)
+        self.files = Files(store, limits, embedder, clock, self._sweeper.wake)
         self.servers = ToolServers(store, clock)
         self.calls = CallLog(store, clock)
         self.remote = RemoteTools(self.servers)
@@ -64,7 +69,9 @@ class Assistant:
         self.under_way.mend()
         self.finding.mend()
         self.files.mend()
+        self._sweeper.wake()
 
     async def close(self) -> None:
-        """End the tool servers' connections; the store stays open."""
+        """End the tool servers' connections and the sweep; the store stays open."""
         await self.remote.close()
+        await asyncio.to_thread(self._sweeper.close)
