@@ -6,6 +6,7 @@ elsewhere, not checked against these while serving; tests hold the one against t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -256,10 +257,22 @@ class TokenizerInfo(Shape):
     model_max_length: int
 
 
-def answers(model: type[Shape], *media_types: str) -> dict[int | str, dict[str, Any]]:
-    """Describe a route's success: an object, or text of other media types as well."""
-    content = {name: {"schema": {"type": "string"}} for name in media_types}
-    return {200: {"model": model, "content": content, "description": model.__doc__ or ""}}
+STREAM = {  # its schema is that of each event; `data` is JSON, or [DONE]
+    "text/event-stream": {
+        "schema": {
+            "type": "object",
+            "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+            "required": ["data"],
+            "additionalProperties": False,
+        }
+    }
+}
 
 
-STREAM = "text/event-stream"
+def answers(
+    model: type[Shape], stream: Mapping[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's success: an object, or with `stream` events as well."""
+    return {
+        200: {"model": model, "content": dict(stream or {}), "description": model.__doc__ or ""}
+    }
