@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -141,6 +142,8 @@ def _run(app: FastAPI, host: str, sock: socket.socket) -> None:
     from puna.server.listening import Server
 
     sys.setswitchinterval(SWITCH_S)
+    # uvicorn drains, then sends itself the signal again: what is open is still to be closed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # A copy is closed at the end: the port stays taken until the file that names it is gone.
     Server(app, host, sock.getsockname()[1]).run(sockets=[sock.dup()])
 
