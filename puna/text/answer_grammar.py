@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from puna.chat import Tool
-from puna.errors import GrammarError
+from puna.errors import GrammarError, ToolGrammarError
 from puna.text.calls import MOST_CALLS, PYTHON_TAG, CallFormat, CallStyle, Signature
 from puna.text.calls.format import embedded, literal, pattern
 from puna.text.calls.json_object import JsonObject, beside_json
@@ -60,12 +60,12 @@ def signature(tool: Tool, rule: str) -> Signature:
     Of another's, what cannot be enforced is left out; arguments that a plain list of properties
     lacks are not made up.
     """
-    parse_schema(json.dumps(tool.parameters))
     given = {"type": "object", **tool.parameters}
     try:
+        parse_schema(json.dumps(tool.parameters))
         schema = enforceable(given) if tool.strict else loosened(given)
     except GrammarError as error:
-        raise GrammarError(f"the tool {tool.name!r}: {error}") from None
+        raise ToolGrammarError(f"the tool {tool.name!r}: {error}") from None
     if not schema.keys() & {"allOf", "anyOf", "oneOf", "$ref", "patternProperties"}:
         schema.setdefault("additionalProperties", False)
     return Signature(tool.name, schema, rule)
@@ -96,7 +96,7 @@ def _rules(form: CallFormat, tools: Sequence[Signature], most: int) -> str:
     """Return the rules of the format that the model is told to use: it must do for every tool."""
     for tool in tools:
         if not form.can_write(tool):
-            raise GrammarError(
+            raise ToolGrammarError(
                 f"the tool {tool.name!r} cannot be called by this model: it writes calls in "
                 "Python, which need parameters with fixed names instead of anyOf and the like"
             )

@@ -17,7 +17,7 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
-from puna.errors import GrammarError
+from puna.errors import GrammarError, ToolGrammarError
 from puna.text.child_process import ChildLimits, ChildProcess, ChildRefusedError, ChildStoppedError
 from puna.text.grammar_caps import check_source, parse_schema
 from puna.text.json_schema import blamed, enforceable
@@ -127,7 +127,7 @@ class GrammarCompiler:
         limits = LLParserLimits(**_LIMITS)
         matcher = LLMatcher(self._taken_in(), source, log_level=0, limits=limits)
         if matcher.is_error():
-            raise GrammarError(f"the {grammar.kind} cannot be enforced: {_reason(matcher)}")
+            raise _refusal(grammar, _reason(matcher))
         mask = Mask(matcher, self._tokenizer.stop_ids)
         mask.bits()  # raises if nothing may ever come
         return mask
@@ -148,10 +148,9 @@ class GrammarCompiler:
         try:
             self._trial.ask({"source": source})
         except ChildRefusedError as refusal:
-            reason = _blamed(grammar, str(refusal)) + _brief(str(refusal))
-            raise GrammarError(f"the {grammar.kind} cannot be enforced: {reason}") from None
+            raise _refusal(grammar, _blamed(grammar, str(refusal)) + _brief(str(refusal))) from None
         except ChildStoppedError as reason:
-            raise GrammarError(f"the {grammar.kind} cannot be enforced: it {reason}") from None
+            raise _refusal(grammar, f"it {reason}") from None
 
     def _taken_in(self) -> LLTokenizer:
         with self._lock:
@@ -203,6 +202,12 @@ def _schema(schema: dict[str, Any]) -> str:
         return str(LLMatcher.grammar_from_json_schema(schema, overrides=JSON_OPTIONS))
     except ValueError as error:
         raise GrammarError(f"the json_schema cannot be enforced: {error}") from None
+
+
+def _refusal(grammar: Grammar, reason: str) -> GrammarError:
+    if grammar.kind == "calls":
+        return ToolGrammarError(f"the tools cannot be enforced: {reason}")
+    return GrammarError(f"the {grammar.kind} cannot be enforced: {reason}")
 
 
 def _blamed(grammar: Grammar, message: str) -> str:
