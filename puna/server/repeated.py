@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Self
@@ -23,6 +24,8 @@ from puna.server.failures import BAD, Failure
 from puna.server.job import Job
 from puna.server.record import Record
 from puna.server.stream import Events, EventStream
+
+log = logging.getLogger(__name__)
 
 HEADER = "idempotency-key"
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -138,7 +141,10 @@ class Once:
         answer = Recorded(200, body)
         if len(body) > KEPT_BYTES:
             answer = Recorded(TOO_LONG.status, json.dumps(TOO_LONG.body).encode())
-        await asyncio.to_thread(self._kept.finish, *self._name, answer)
+        try:
+            await asyncio.to_thread(self._kept.finish, *self._name, answer)
+        except StoreError as error:  # the client has its answer all the same
+            log.warning("an answer could not be kept for its Idempotency-Key: %s", error)
 
     async def _abandon(self) -> None:
         await asyncio.to_thread(self._kept.abandon, *self._name)
