@@ -43,10 +43,10 @@ from puna.server.web.console import (
 from puna.server.web.guard import Guard
 from puna.server.web.house import House, house_of
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
+from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.files import FileLimits
 from puna.services.assistant.model import Local
 from puna.services.assistant.rehearsal import rehearse
-from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.under_way import RENEW_S
 
 
@@ -135,6 +135,7 @@ def _console() -> list[BaseRoute]:
     deeds: Sequence[tuple[str, str, Handler]] = [
         ("POST", "/web/console/models", models.pull_model),
         ("DELETE", "/web/console/models/{model:path}", models.remove_model),
+        ("DELETE", "/web/console/pulls/{pull}", models.forget_pull),
         ("POST", "/web/console/tenants", tenants.create_tenant),
         ("PATCH", "/web/console/tenants/{tenant}", tenants.change_tenant),
         ("POST", "/web/console/users", users.invite),

@@ -76,7 +76,7 @@ def test_a_server_is_added_its_tools_allowed_and_it_is_removed(page: Page, house
     expect(page.locator(f"{CARD} input:checked")).to_have_count(1)  # what was allowed still is
     card.get_by_role("button", name="Remove").click()
     with page.expect_event("load"):
-        page.click("#sure >> text=Remove")
+        page.click("#sure >> button:text-is('Remove')")
     expect(page.locator(CARD)).to_have_count(0)
     assert house.assistant.servers.list() == []
 

@@ -1,0 +1,213 @@
+"""Draws docs/images/: every page in Chromium, by day and by night, at a desk and on a phone.
+
+    .venv/bin/python docs/pages.py     # wants Chromium and the default model
+
+In: nothing.  Out: the pictures.  People and talks are made up; pages, numbers and gauges are real.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the tests' Chromium and server
+
+from playwright.sync_api import Browser, Page
+
+from puna.accounts import Keys, Ledger, Links, Plan, Plans, Price, Sessions, Store, Tenants, Users
+from puna.accounts.schema import utc_now
+from puna.chat import Usage
+from puna.config import Settings
+from puna.formats.store import ModelStore
+from puna.llm.models import Models, ModelSettings
+from puna.server.app import create_app
+from puna.server.services import Services
+from puna.server.settings import ServerSettings
+from puna.server.web.site import LateSite
+from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.citations import Sources, resolve
+from puna.services.assistant.owner import Owner
+from tests.postgres import memory_disk
+from tests.server.web.browser import chromium, served
+
+IMAGES = Path(__file__).with_name("images")
+Scheme = Literal["light", "dark"]
+LIGHT: Scheme = "light"
+DARK: Scheme = "dark"
+DESK, PHONE = (1280, 800), (375, 720)
+BUSY_S = 25  # how long the gauges are watched before their picture is taken
+
+CONSOLE = ("models", "usage", "tenants", "users", "keys", "plans", "audit")
+BY_NIGHT = {"chat", "empty", "memory", "settings", "console", *(f"console-{c}" for c in CONSOLE)}
+ON_PHONE = {"chat", "empty", "memory", "settings", "plan", "console", "console-keys"}
+BOTH = {"chat", "empty"}  # on a phone by night as well
+
+NOTE = b"""# The puna
+
+The puna is the high grassland of the Andes.
+Llamas graze on ichu grass all year, alpacas where it is wet.
+"""
+SAID = "Tell me about the puna."
+ANSWER = """The puna is the high grassland of the Andes, between **3,200 and 4,800 metres**. \
+Llamas graze on *ichu* grass [1].
+
+### A table
+
+| animal | kg | note |
+| --- | ---: | --- |
+| llama | 150 | carries loads |
+| alpaca | 65 | gives wool |
+
+1. First, the `soil` is thin.
+2. Second, nights freeze.
+   - even in summer
+   - often at noon
+
+```python
+def graze(herd: list[str]) -> int:
+    return sum(animal == "llama" for animal in herd)
+```
+"""
+TITLES = ("Packing list for Cusco", "Why bread rises at altitude", "A letter to the mayor")
+LONG = "Write a very long story in many chapters about a llama who crosses the Andes."
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A server with its owner, and what she has said."""
+
+    address: str
+    session: str
+    talk: str
+
+    def paths(self) -> dict[str, str]:
+        """The pages by the names of their pictures."""
+        plain = {"empty": "/", "chat": f"/c/{self.talk}"}
+        quiet = {name: f"/{name}" for name in ("memory", "plan", "settings", "console")}
+        return {**plain, **quiet, **{f"console-{name}": f"/console/{name}" for name in CONSOLE}}
+
+
+@contextmanager
+def opened() -> Iterator[Shop]:
+    """Serve the default model, with people and a month of use in the books."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=memory_disk()))
+        store = Store.open(f"sqlite:///{folder}/puna.db")
+        ana = Users(store).create("ana@example.org", "a long password", name="Ana", role="owner")
+        owner = Owner(ana.tenant_id, ana.id)
+        session = Sessions(store).create(ana.id)
+        furnish(store, session, ana.id)
+        talk = converse(Assistant(store), owner)
+        model_store = ModelStore(Settings.from_environment().home)
+        models = stack.enter_context(Models(model_store, ModelSettings()))
+        app = create_app(Services.of(store, models), ServerSettings(), LateSite(store, model_store))
+        yield Shop(stack.enter_context(served(app)), session, talk)
+
+
+def furnish(store: Store, session: str, actor: str) -> None:
+    """Plans, tenants, people and keys; and a month of requests."""
+    price = Price(200_000, 50_000, 800_000)
+    Plans(store).create(Plan("team", "Team", monthly_tokens=20_000_000, prices={"*": price}))
+    bakery = Tenants(store).create("Bakery", "team", actor=actor)
+    token = Links(store, Users(store)).invite(bakery.id, actor=actor)
+    Links(store, Users(store)).accept(token, "luis@example.org", "another password", "Luis")
+    for name in ("till", "price list"):
+        Keys(store).create(name, bakery.id, actor=actor)
+    chance, caller = random.Random(7), Sessions(store).verify(session).caller
+    for back in range(29, -1, -1):
+        then = utc_now() - timedelta(days=back)
+        ledger = Ledger(store, lambda then=then: then)  # type: ignore[misc]
+        for _ in range(chance.choice((0, 0, 1, 2, 3, 5))):
+            usage = Usage(chance.randrange(100, 1600), chance.randrange(80, 700))
+            ledger.settle(ledger.admit(caller, "smollm2", usage), usage, "success")
+
+
+def converse(assistant: Assistant, owner: Owner) -> str:
+    """Memories, a preset, a file and talks; returns the one that is shown."""
+    for fact in ("I cook for four, one of us vegetarian", "Answer in British English"):
+        assistant.memory.add(owner, fact)
+    assistant.memory.propose(owner, "Lives in Cusco")
+    assistant.presets.create(owner, "My editor", "You make my letters shorter and kinder.")
+    file = assistant.files.add(owner, "grassland.md", NOTE)
+    talk = assistant.conversations.create(owner, title=SAID)
+    said = assistant.messages.say(owner, talk.id, None, SAID, file_ids=[file.id])
+    entry = assistant.messages.open_answer(owner, talk.id, said.id, model="smollm2")
+    sources = Sources()
+    found = assistant.files.search(owner, "llamas graze", file_ids=[file.id])[0]
+    sources.add(found.file_id, found.name, found.passage)
+    cited = [citation.as_json() for citation in resolve(ANSWER, sources)]
+    count = {"completion_tokens": 182, "decode_s": 2.3}
+    assistant.messages.finish(owner, entry.id, "complete", ANSWER, sources=cited, count=count)
+    for title in TITLES:
+        assistant.conversations.create(owner, title=title)
+    return talk.id
+
+
+def look(browser: Browser, shop: Shop, size: tuple[int, int], scheme: Scheme) -> Page:
+    """A page of a browser that is signed in."""
+    width, height = size
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        has_touch=size == PHONE,
+        is_mobile=size == PHONE,
+    )
+    context.add_cookies([{"name": "puna_session", "value": shop.session, "url": shop.address}])
+    return context.new_page()
+
+
+def draw(page: Page, shop: Shop, names: set[str], ending: str) -> None:
+    """Take the pictures of some pages."""
+    for name, path in shop.paths().items():
+        if name not in names:
+            continue
+        page.goto(shop.address + path)
+        page.wait_for_load_state("networkidle" if name != "console" else "load")
+        if name == "chat":
+            page.locator(".scroll").evaluate("area => { area.scrollTop = 0; }")
+        time.sleep(BUSY_S if name == "console" else 0.4)
+        page.screenshot(path=IMAGES / f"{name}{ending}.png")
+    page.context.close()
+
+
+def welcome(browser: Browser, shop: Shop) -> None:
+    """The door, as somebody who was invited finds it."""
+    page = browser.new_page(viewport={"width": DESK[0], "height": DESK[1]})
+    page.goto(f"{shop.address}/welcome#a-link")
+    page.screenshot(path=IMAGES / "welcome.png")
+
+
+def keep_busy(browser: Browser, shop: Shop) -> None:
+    """Ask for something long, so that the gauges move."""
+    page = look(browser, shop, DESK, LIGHT)
+    page.goto(shop.address)
+    page.fill("#composer textarea", LONG)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".message.live .prose > *")
+
+
+def main() -> None:
+    """Draw them all."""
+    with opened() as shop, chromium() as browser:
+        every = set(shop.paths())
+        welcome(browser, shop)
+        draw(look(browser, shop, DESK, LIGHT), shop, every - {"console"}, "")
+        draw(look(browser, shop, DESK, DARK), shop, BY_NIGHT - {"console"}, "-night")
+        draw(look(browser, shop, PHONE, LIGHT), shop, ON_PHONE - {"console"}, "-phone")
+        draw(look(browser, shop, PHONE, DARK), shop, BOTH, "-phone-night")
+        busy = ((DESK, LIGHT, ""), (DESK, DARK, "-night"), (PHONE, LIGHT, "-phone"))
+        for size, scheme, ending in busy:
+            keep_busy(browser, shop)
+            draw(look(browser, shop, size, scheme), shop, {"console"}, ending)
+
+
+if __name__ == "__main__":
+    main()
