@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -95,6 +97,7 @@ def _serve(  # noqa: PLR0917
         counts_folder=settings.home / "counts",
     )
     _log_to_stderr()
+    _leave_no_core()
     with _open(settings) as (store, models):
         _welcome(store, origin, settings.model)
         app = _app(settings, store, models, limits)
@@ -180,6 +183,21 @@ def _shown(host: str) -> str:
 
 
 def _log_to_stderr() -> None:
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=form, stream=sys.stderr)
+    from puna.server.discretion import Discreet
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Discreet())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("puna.server").setLevel(logging.INFO)
+    threading.excepthook = _log_dead_thread
+
+
+def _log_dead_thread(args: threading.ExceptHookArgs) -> None:
+    error = (args.exc_type, args.exc_value, args.exc_traceback)
+    logging.getLogger("puna.server").critical("a thread died", exc_info=error)  # type: ignore[arg-type]
+
+
+def _leave_no_core() -> None:
+    """Should the process crash, no file holds the prompts and keys that were in its memory."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
