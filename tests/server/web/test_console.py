@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from puna.errors import AuthenticationError
-from puna.server.web.console.users import listing
 from puna.server.web.house import House
 from tests.server.web.house import GUEST, guest, new_house, owner, stranger
 
@@ -95,10 +95,17 @@ def test_a_key_comes_with_an_address_and_a_command_to_try_it(client: TestClient)
     assert "'Authorization: Bearer KEY'" in page
 
 
-def test_a_link_that_opens_here_alone_says_so(house: House, client: TestClient) -> None:
-    assert "on this machine alone" in client.get("/console/users").text
-    told = listing([], [], "Send it.").forms[0].secret
-    assert told == "Send it."
+@pytest.mark.parametrize("host", ["localhost", "puna.example"])
+def test_a_link_that_opens_here_alone_says_so(house: House, host: str) -> None:
+    house.desk.settings = replace(house.desk.settings, hosts=(host,))
+    page = owner(house, f"http://{host}").get("/console/users").text
+    assert ("on this machine alone" in page) == (host == "localhost")
+
+
+@pytest.mark.parametrize("page", ["keys", "users"])
+def test_ones_own_tenant_is_chosen_already(house: House, client: TestClient, page: str) -> None:
+    house.tenants.create("Acme")
+    assert '<option value="owner" selected>' in client.get(f"/console/{page}").text
 
 
 def test_models_are_suggested_and_a_failed_fetch_is_put_away(

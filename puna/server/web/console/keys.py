@@ -9,6 +9,7 @@ from puna.accounts.tenants import Tenant
 from puna.server.web import words
 from puna.server.web.console.listing import Action, Cell, Example, Field, Form, Listing, Row
 from puna.server.web.console.page import listing_page
+from puna.server.web.console.users import tenant_field
 from puna.server.web.reading import Form as Body
 from puna.server.web.visit import Visit
 
@@ -27,7 +28,7 @@ async def keys_page(visit: Visit) -> Response:
     keys = await visit.do(visit.house.keys.list)
     tenants = await visit.do(visit.house.tenants.list)
     example = curl(visit.origin, visit.house.default_model)
-    return await listing_page(visit, listing(keys[::-1], tenants, visit.origin, example))
+    return await listing_page(visit, listing(keys[::-1], tenants, visit, example))
 
 
 async def create_key(visit: Visit) -> Response:
@@ -53,11 +54,10 @@ def curl(origin: str, model: str) -> Example:
     return Example("Try it in a terminal:", text)
 
 
-def listing(keys: list[Key], tenants: list[Tenant], origin: str, example: Example) -> Listing:
+def listing(keys: list[Key], tenants: list[Tenant], visit: Visit, example: Example) -> Listing:
     """Draw the keys up as rows."""
     names = {tenant.id: tenant.name for tenant in tenants}
-    options = [(tenant.id, tenant.name) for tenant in tenants]
-    fields = (Field("name", "What it is for"), Field("tenant", "Tenant", "select", options))
+    fields = (Field("name", "What it is for"), tenant_field(tenants, visit.visitor))
     form = Form(
         "A new key", "/web/console/keys", fields, "Make a key", secret=SHOWN_ONCE, example=example
     )
@@ -65,7 +65,7 @@ def listing(keys: list[Key], tenants: list[Tenant], origin: str, example: Exampl
         "/keys",
         "Keys",
         "With a key, a program talks to this server as OpenAI's clients do; "
-        f"as its base address give it {origin}/v1.",
+        f"as its base address give it {visit.origin}/v1.",
         ("Name", "Tenant", "Key", "Last used", "State"),
         [_row(key, names) for key in keys],
         [form],

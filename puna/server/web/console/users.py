@@ -15,11 +15,12 @@ from puna.server.web.door import welcome_link
 from puna.server.web.reading import Form as Body
 from puna.server.web.refused import RefusedError
 from puna.server.web.visit import Visit
+from puna.server.web.visitor import Visitor
 
 SHOWN_ONCE = "Send this link to one person. It works once, within a week, and is not shown again."
 NEAR_ONLY = (
     "It opens on this machine alone; to let in others of the house, start Puna with "
-    "`--host 0.0.0.0 --host-name` and this machine's name or address, open the page there, "
+    "--host 0.0.0.0 --host-name and this machine's name or address, open the page there, "
     "and invite from there."
 )
 
@@ -42,7 +43,7 @@ async def users_page(visit: Visit) -> Response:
     users = await visit.do(visit.house.users.list)
     tenants = await visit.do(visit.house.tenants.list)
     told = f"{SHOWN_ONCE} {NEAR_ONLY}" if visit.at_home else SHOWN_ONCE
-    return await listing_page(visit, listing(users, tenants, told, visit.visitor.user_id))
+    return await listing_page(visit, listing(users, tenants, told, visit.visitor))
 
 
 async def invite(visit: Visit) -> Response:
@@ -64,11 +65,11 @@ async def change_user(visit: Visit) -> Response:
     return JSONResponse({})
 
 
-def listing(users: list[User], tenants: list[Tenant], told: str, own: str = "") -> Listing:
-    """Draw the people up as rows; one's `own` account is never closed."""
+def listing(users: list[User], tenants: list[Tenant], told: str, visitor: Visitor) -> Listing:
+    """Draw the people up as rows; the visitor's own account is never closed."""
     names = {tenant.id: tenant.name for tenant in tenants}
     fields = (
-        Field("tenant", "Tenant", "select", [(tenant.id, tenant.name) for tenant in tenants]),
+        tenant_field(tenants, visitor),
         Field("role", "Role", "select", [(role, role) for role in ROLES], "member"),
     )
     form = Form("Invite somebody", "/web/console/users", fields, "Make a link", secret=told)
@@ -77,9 +78,15 @@ def listing(users: list[User], tenants: list[Tenant], told: str, own: str = "") 
         "Users",
         "The people who sign in here. What they say in their chats is theirs alone.",
         ("Name", "E-mail", "Tenant", "Role", "Since", "State"),
-        [_row(user, names, own) for user in users],
+        [_row(user, names, visitor.user_id) for user in users],
         [form],
     )
+
+
+def tenant_field(tenants: list[Tenant], visitor: Visitor) -> Field:
+    """Ask for a tenant; the visitor's own is chosen already."""
+    options = [(tenant.id, tenant.name) for tenant in tenants]
+    return Field("tenant", "Tenant", "select", options, visitor.tenant_id)
 
 
 def _row(user: User, names: dict[str, str], own: str) -> Row:
