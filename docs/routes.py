@@ -20,6 +20,10 @@ HEAD = """# The HTTP API
 
 Written by `make docs` from the server's OpenAPI description. Every route but `/health` needs
 `Authorization: Bearer puna_sk_…`. Errors are `{"error": {"message", "type", "param", "code"}}`.
+
+`/v1` is OpenAI's API. `/api/v1` is the assistant: a person's conversations, files, presets and
+memory, as the page and `puna chat` have them. It wants a key of that person's:
+`puna keys create NAME --user ADDRESS`.
 """
 
 
@@ -38,7 +42,9 @@ def sections(schema: dict[str, Any]) -> Iterator[str]:
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             yield f"## {method.upper()} {path}\n\n{operation['description']}\n"
+            yield from _query(operation)
             yield from _body(operation)
+            yield from _result(operation)
             statuses = ", ".join(operation["responses"])
             yield f"Answers: {statuses}.\n"
     yield "# Bodies\n"
@@ -51,6 +57,20 @@ def _body(operation: dict[str, Any]) -> Iterator[str]:
     content = operation.get("requestBody", {}).get("content", {})
     for media in content.values():
         yield f"Body: {_type(media['schema'])}.\n"
+
+
+def _query(operation: dict[str, Any]) -> Iterator[str]:
+    asked = [one for one in operation.get("parameters", []) if one["in"] in ("query", "header")]
+    if asked:
+        yield "Also: " + ", ".join(f"`{one['name']}` ({one['in']})" for one in asked) + ".\n"
+
+
+def _result(operation: dict[str, Any]) -> Iterator[str]:
+    for status in ("200", "201"):
+        content = operation["responses"].get(status, {}).get("content", {})
+        for media in content.values():
+            if "$ref" in media.get("schema", {}):
+                yield f"Returns: {_type(media['schema'])}.\n"
 
 
 def _fields(body: dict[str, Any]) -> Iterator[str]:

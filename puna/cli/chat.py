@@ -7,6 +7,7 @@ streamed to stdout.  Ctrl-C stops an answer; Ctrl-D or /exit leaves.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -78,6 +79,8 @@ def _talker(settings: Settings, wishes: Wishes, server: str | None) -> Talker:
     from puna.cli.remote.access import find_access
     from puna.cli.remote.through import Through
 
+    if wishes.model and Path(wishes.model).expanduser().exists():
+        return _alone(settings, wishes, "--model is a file")
     access = find_access(settings, server)
     if access is None:
         return _alone(settings, wishes, "no server runs")

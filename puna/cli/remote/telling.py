@@ -140,7 +140,8 @@ def _source(source: Json) -> str:
     quote = line(
         str(source.get("quote") or ""), max(40, get_terminal_size().columns - len(where) - 10)
     )
-    return f"[{source.get('number')}] {where}: “{quote}”"
+    mark = f"[{source.get('number')}]" if source.get("cited", True) else "read:"
+    return f"{mark} {where}: “{quote}”"
 
 
 def _use(tool: Json) -> str:

@@ -69,7 +69,10 @@ class ToolUse(BaseModel):
 
 
 class Source(BaseModel):
-    """What a mark such as [1] in an answer points to: `quote` stands at `where` in the file."""
+    """What a mark such as [1] in an answer points to: `quote` stands at `where` in the file.
+
+    Not `cited`: the model read it, and set no mark.
+    """
 
     number: int
     file_id: str | None
@@ -77,6 +80,7 @@ class Source(BaseModel):
     where: str | None
     text: str | None
     quote: str | None
+    cited: bool
 
 
 class Trouble(BaseModel):
