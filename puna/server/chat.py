@@ -29,7 +29,14 @@ router = APIRouter(tags=["chat"], responses=failures.RESPONSES)
 async def create_chat_completion(
     body: ChatRequest, request: Request, caller: ChatCaller
 ) -> Response:
-    """Answer a dialog, whole or with `stream` as server-sent events."""
+    """Answer a dialog, whole or with `stream` as server-sent events.
+
+    With `tools`, text is free until a call begins; from there on the tool's schema decides, of a
+    `strict` tool whole or the request is refused, of another as far as it can be enforced. A call
+    that `max_tokens` cuts ends with `length`, its arguments as far as they came. JSON under a
+    schema and calls end by themselves: stop strings are looked for in text alone. An answer has
+    at most 16 calls, one with `parallel_tool_calls` false, and a repeated call ends it.
+    """
     asked = Asked(request, caller, body.model, partial(body.prepare, cache_salt=caller.tenant_id))
     return await answered(
         asked, whole=partial(_whole, body), events=partial(_events, body), stream=body.stream
