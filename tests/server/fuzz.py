@@ -9,6 +9,7 @@ errors, answers that contradict the description.  Knows the server by that descr
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 import time
@@ -161,7 +162,9 @@ def described(server: Served) -> dict[str, Any]:
     for body in schema["components"]["schemas"].values():
         if "model" in body.get("properties", {}):
             body["properties"]["model"] = {"type": "string", "enum": [MODEL]}
-    schema["components"] = _bounded(schema["components"])
+    bodies = schema["components"]["schemas"]
+    bodies |= {name: _bounded(bodies[name]) for name in _sent(schema)}
+    _make_likely(bodies)
     known = {"model": [MODEL], "response_id": [_kept(server) for _ in range(20)]}
     for path in schema["paths"].values():
         for operation in path.values():
@@ -171,6 +174,33 @@ def described(server: Served) -> dict[str, Any]:
                     there["enum"] += ["resp_unknown", "%2F", "é"]
                     parameter["schema"] = there
     return schema
+
+
+def _make_likely(bodies: dict[str, Any]) -> None:
+    """Say what JSON's schemas have no word for: else hardly a chat would be answered."""
+    message = bodies["ChatMessage"]
+    message["required"] = ["role", "content", "tool_call_id"]
+    message["properties"]["tool_call_id"] = {"type": "string", "minLength": 1}
+    message["properties"]["content"] = {"type": "string"}
+    for name in ("ChatRequest", "Dialog", "ResponseRequest", "CompletionRequest"):
+        fields = bodies[name]["properties"]
+        fields.get("logit_bias", {})["propertyNames"] = {"pattern": "^[1-9]$"}
+        fields["tool_choice"] = {"enum": [None, "none", "auto"]}
+        fields["top_logprobs"] = {"enum": [None, 0]}
+
+
+def _sent(schema: dict[str, Any]) -> set[str]:
+    """Name the schemas that requests are made of, not those of answers."""
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    found, new = set[str](), _named([operation.get("requestBody") for operation in operations])
+    while new:
+        found |= new
+        new = _named([schema["components"]["schemas"][name] for name in new]) - found
+    return found
+
+
+def _named(part: object) -> set[str]:
+    return set(re.findall(r"#/components/schemas/([^\"]+)", json.dumps(part)))
 
 
 def _bounded(value: Any) -> Any:
