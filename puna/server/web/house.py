@@ -13,7 +13,6 @@ from pathlib import Path
 from puna.accounts import Audit, Keys, Ledger, Links, Plans, Sessions, Store, Tenants, Users
 from puna.accounts.usage import UsageReport
 from puna.formats.progress import Progress
-from puna.formats.pull import pull
 from puna.formats.store import ModelStore
 from puna.server.desk import Desk
 from puna.server.web.catalogue import Known, Paces
@@ -80,6 +79,8 @@ def house_of(
     users, assistant = Users(store), Assistant(store, limits=limits)
 
     def fetch(name: str, progress: Progress) -> Path:
+        from puna.formats.pull import pull  # noqa: PLC0415 (a server's start can do without a hub)
+
         return pull(name, model_store, progress)
 
     return House(

@@ -11,14 +11,16 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from puna.chat import Tool as Definition
 from puna.errors import ToolError
 from puna.services.assistant.citations import visible
-from puna.services.assistant.tools.connection import Connection
 from puna.services.assistant.tools.servers import ToolServer, ToolServers
 from puna.services.assistant.tools.tool import Asking
+
+if TYPE_CHECKING:
+    from puna.services.assistant.tools.connection import Connection
 
 PATIENCE_S = 2.0  # a turn waits so long for servers that it does not know yet
 OFFERED_S = 300.0  # then it is asked again what it offers
@@ -108,6 +110,9 @@ class RemoteTools:
             return known[1]
         if known is not None:
             await known[1].close()
+        # The package behind it takes half a second to import, and most servers have no tools.
+        from puna.services.assistant.tools.connection import Connection  # noqa: PLC0415
+
         self._connections[server.name] = (server, Connection(server))
         return self._connections[server.name][1]
 
