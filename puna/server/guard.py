@@ -24,7 +24,8 @@ from puna.server.settings import ServerSettings
 # One line a request: neither query, nor header, nor body.
 log = logging.getLogger("puna.server.access")
 
-FILES = ("/web/files", "/api/v1/files")  # routes that count their bodies and keep them on disk
+# routes that count their bodies and keep them on disk
+FILES = ("/web/files", "/web/import.json", "/api/v1/files")
 
 EVERYWHERE = {
     **ON_EVERY_ANSWER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from typing import IO
 from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
@@ -12,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from puna.errors import NotFoundError
 from puna.server.web import words
 from puna.server.web.reading import Form
-from puna.server.web.refused import not_found
+from puna.server.web.refused import RefusedError, not_found
+from puna.server.web.upload import received
 from puna.server.web.views import View, conversation_view, hit_view, mentioned, path_view
 from puna.server.web.visit import Visit
 from puna.services.assistant.archive import markdown
@@ -20,6 +22,7 @@ from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.messages import Entry
 
 LISTED = 100
+MOST_BROUGHT_BYTES = 64 << 20
 TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
 
 
@@ -55,6 +58,13 @@ async def branch(visit: Visit) -> Response:
     wanted = await visit.form(Branch)
     path = await visit.do(_branched, visit, visit.path("conversation"), wanted.message)
     return JSONResponse({"path": path})
+
+
+async def bring(visit: Visit) -> Response:
+    """Take conversations back from a file that was exported: one of them, or every one."""
+    house, most = visit.house, MOST_BROUGHT_BYTES
+    async with received(visit.request, most, house.upload_folder) as file, house.reading:
+        return JSONResponse({"brought": await visit.do(brought, visit, file)}, 201)
 
 
 async def delete(visit: Visit) -> Response:
@@ -127,6 +137,28 @@ def exported(visit: Visit, conversation_id: str, kind: str) -> str:
         return _json(assistant.archive.json(visit.owner, conversation_id))
     conversation = assistant.conversations.get(visit.owner, conversation_id)
     return markdown(conversation, assistant.messages.path(visit.owner, conversation_id))
+
+
+def brought(visit: Visit, file: IO[bytes]) -> int:
+    """Keep the conversations of an exported file, all or none; return how many there were."""
+    try:
+        talks = _talks(json.load(file))
+    except ValueError as error:  # also what is no UTF-8
+        raise RefusedError(400, "This is no file of exported conversations.") from error
+    with visit.house.assistant.store.write():
+        for talk in talks:
+            visit.house.assistant.archive.bring(visit.owner, talk)
+    return len(talks)
+
+
+def _talks(document: object) -> list[object]:
+    """A list of conversations as it is; one conversation, or the messages of one, by itself."""
+    many = isinstance(document, list) and all(_is_talk(one) for one in document)
+    return document if many and isinstance(document, list) else [document]
+
+
+def _is_talk(document: object) -> bool:
+    return isinstance(document, dict) and "messages" in document
 
 
 def _names(visit: Visit, file_ids: Collection[str]) -> dict[str, str]:

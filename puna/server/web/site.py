@@ -97,6 +97,7 @@ def _deeds() -> list[BaseRoute]:
         _deed("GET", "/web/conversations", conversations.search),
         _deed("DELETE", "/web/conversations", conversations.delete_all),
         _deed("GET", "/web/export.json", conversations.export_all),
+        _deed("POST", "/web/import.json", conversations.bring),
         _deed("PATCH", talk, conversations.change),
         _deed("DELETE", talk, conversations.delete),
         _deed("POST", f"{talk}/branch", conversations.branch),

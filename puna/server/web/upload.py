@@ -27,13 +27,13 @@ async def uploaded(house: House, owner: Owner, name: str, request: Request) -> F
     """Take in a whole file and keep it; RefusedError (413) where it is too long."""
     files, folder = house.assistant.files, house.upload_folder
     most = files.limits.reading.file_bytes
-    async with _received(request, most, folder) as file, house.reading:
+    async with received(request, most, folder) as file, house.reading:
         data = await run_in_threadpool(file.read)
         return await run_in_threadpool(files.add, owner, name, data)
 
 
 @asynccontextmanager
-async def _received(request: Request, most: int, folder: str | None) -> AsyncIterator[IO[bytes]]:
+async def received(request: Request, most: int, folder: str | None) -> AsyncIterator[IO[bytes]]:
     """Write the body to a file without a name, which is gone with the process at the latest."""
     _check(int(request.headers.get("content-length", "0")), most)
     length = 0

@@ -338,3 +338,23 @@ def test_a_phone_shows_everything_within_its_width(home: Home, browser: Browser)
         opener.click()
         expect(opener).to_have_attribute("aria-expanded", "true")
         expect(page.locator(".side").get_by_role("link", name="Settings")).to_be_in_viewport()
+
+
+def test_what_was_exported_is_brought_back(
+    home: Home, context: BrowserContext, tmp_path: Path
+) -> None:
+    home.talk("Where do flamingos stand?", "In salt lakes.")
+    page = home.signed_in(context)
+    page.goto(home.address + "/settings")
+    with page.expect_download() as download:
+        page.click("text=Export everything")
+    download.value.save_as(tmp_path / "puna.json")
+    records, before = home.house.assistant, len(json.loads((tmp_path / "puna.json").read_bytes()))
+    records.conversations.delete_all(home.owner)
+    page.set_input_files("input[type=file]", tmp_path / "puna.json")
+    expect(page.locator(".toast")).to_contain_text("here again")
+    assert len(records.conversations.list(home.owner, limit=1000)) == before
+    assert records.finding.find(home.owner, "flamingos stand")
+    (tmp_path / "shopping.txt").write_text("bread, milk")
+    page.set_input_files("input[type=file]", tmp_path / "shopping.txt")
+    expect(page.locator(".toast")).to_contain_text("no file of exported conversations")
