@@ -24,6 +24,10 @@ from puna.server.settings import ServerSettings
 # One line a request: neither query, nor header, nor body.
 log = logging.getLogger("puna.server.access")
 
+# what open pages ask for by themselves: told only where it fails
+BY_ITSELF = ("/static/", "/web/console/live")
+BAD_FROM = 400
+
 # routes that count their bodies and keep them on disk
 FILES = ("/web/files", "/web/import.json", "/api/v1/files")
 
@@ -103,7 +107,7 @@ class Guard:
                     headers.update(OVER_TLS)
                 spent_ms = (time.monotonic() - began) * 1e3
                 what = (scope["method"], scope["path"], message["status"], spent_ms, request_id)
-                log.info("%s %r %d %.0f ms %s", *what)
+                log.log(_level(scope["path"], message["status"]), "%s %r %d %.0f ms %s", *what)
             await send(message)
 
         return dressed
@@ -115,3 +119,7 @@ class Guard:
             left = await self._left(caller)
         for name, value in (left or {}).items():
             headers.setdefault(name, value)
+
+
+def _level(path: str, status: int) -> int:
+    return logging.DEBUG if status < BAD_FROM and path.startswith(BY_ITSELF) else logging.INFO
