@@ -164,7 +164,7 @@ def _welcome(store: Store, origin: str, model: str) -> None:
         print(
             f"Ask the model, with a key that is shown only now:\n{_curl(origin, secret, model)}\n"
         )
-    print(f"Puna listens on {origin}/v1", flush=True)
+    print(f"Puna listens: the page is {origin}/, the API {origin}/v1. Ctrl-C ends it.", flush=True)
 
 
 def _curl(origin: str, secret: str, model: str) -> str:
