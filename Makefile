@@ -23,8 +23,8 @@ install: .venv/installed ## build .venv with Puna and its C++ kernels in it
 chat: install ## talk to the default model; fetches it the first time
 	@$(BIN)/puna chat
 
-serve: install ## the API and the page on http://127.0.0.1:8600
-	@$(BIN)/puna serve
+serve: install ## the API and the page on http://127.0.0.1:8600; `make serve port=8700`
+	@$(BIN)/puna serve $(if $(port),--port $(port))
 
 check: install .venv/tools ## format, lint, types and the import rule: seconds
 	@$(BIN)/ruff format --check --quiet $(SOURCE) || { echo "make fix would format these files"; exit 1; }
