@@ -171,7 +171,7 @@ def described(server: Served) -> dict[str, Any]:
             for parameter in operation.get("parameters", []):
                 if parameter["name"] in known:
                     there = {"type": "string", "enum": known[parameter["name"]]}
-                    there["enum"] += ["resp_unknown", "%2F", "é"]
+                    there["enum"] += ["resp_unknown", "é", "%00"]
                     parameter["schema"] = there
     return schema
 
