@@ -141,6 +141,7 @@ def _console() -> list[BaseRoute]:
         ("PATCH", "/web/console/tenants/{tenant}", tenants.change_tenant),
         ("POST", "/web/console/users", users.invite),
         ("PATCH", "/web/console/users/{user}", users.change_user),
+        ("POST", "/web/console/password", users.give_password),
         ("POST", "/web/console/keys", keys.create_key),
         ("DELETE", "/web/console/keys/{key}", keys.revoke_key),
         ("POST", "/web/console/plans", plans.create_plan),

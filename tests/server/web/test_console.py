@@ -69,6 +69,18 @@ def test_a_person_is_invited_and_refused(house: House, client: TestClient) -> No
     assert newcomer.get("/plan").status_code == 303
 
 
+def test_who_forgot_a_password_gets_another(house: House, client: TestClient) -> None:
+    newcomer = guest(house)
+    user = house.users.get(GUEST["email"])
+    new = {"user": user.id, "password": "quite another password"}
+    assert client.post("/web/console/password", json={**new, "password": "short"}).is_error
+    assert client.post("/web/console/password", json=new).is_success
+    assert newcomer.get("/plan").status_code == 303  # signed out
+    assert house.users.check(GUEST["email"], "quite another password").id == user.id
+    assert newcomer.post("/web/console/password", json=new).is_error
+    assert "quite another" not in client.get("/console/audit").text
+
+
 def test_nobody_locks_themselves_out(house: House, client: TestClient) -> None:
     user = house.users.get("ana@example.org")
     answer = client.patch(f"/web/console/users/{user.id}", json={"state": "off"})

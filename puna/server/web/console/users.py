@@ -7,7 +7,7 @@ from typing import Literal
 from starlette.responses import JSONResponse, Response
 
 from puna.accounts import Tenant, User
-from puna.accounts.users import ROLES, Role
+from puna.accounts.users import LEAST_PASSWORD, ROLES, Role
 from puna.server.web import words
 from puna.server.web.console.listing import Action, Cell, Field, Form, Listing, Row
 from puna.server.web.console.page import listing_page
@@ -32,6 +32,13 @@ class Invitation(Body):
     role: Role
 
 
+class GivenPassword(Body):
+    """A new password for somebody who forgot theirs."""
+
+    user: str
+    password: str
+
+
 class UserChange(Body):
     """A door closed or opened."""
 
@@ -53,6 +60,14 @@ async def invite(visit: Visit) -> Response:
     return JSONResponse({"secret": welcome_link(visit.origin, token)}, 201)
 
 
+async def give_password(visit: Visit) -> Response:
+    """Set somebody's password anew, and sign them out everywhere."""
+    new, house = await visit.form(GivenPassword), visit.house
+    await visit.do(house.users.set_password, new.user, new.password, actor=visit.actor)
+    await visit.do(house.sessions.end_all, new.user)
+    return JSONResponse({})
+
+
 async def change_user(visit: Visit) -> Response:
     """Refuse a person and end their sessions, or take them back."""
     change, user_id = await visit.form(UserChange), visit.path("user")
@@ -72,14 +87,16 @@ def listing(users: list[User], tenants: list[Tenant], told: str, visitor: Visito
         tenant_field(tenants, visitor),
         Field("role", "Role", "select", [(role, role) for role in ROLES], "member"),
     )
-    form = Form("Invite somebody", "/web/console/users", fields, "Make a link", secret=told)
+    invitation = Form("Invite somebody", "/web/console/users", fields, "Make a link", secret=told)
+    others = [(user.id, user.email) for user in users if user.id != visitor.user_id]
+    forgotten = [_new_password(others)] if others else []
     return Listing(
         "/users",
         "Users",
         "The people who sign in here. What they say in their chats is theirs alone.",
         ("Name", "E-mail", "Tenant", "Role", "Since", "State"),
         [_row(user, names, visitor.user_id) for user in users],
-        [form],
+        [invitation, *forgotten],
     )
 
 
@@ -87,6 +104,14 @@ def tenant_field(tenants: list[Tenant], visitor: Visitor) -> Field:
     """Ask for a tenant; the visitor's own is chosen already."""
     options = [(tenant.id, tenant.name) for tenant in tenants]
     return Field("tenant", "Tenant", "select", options, visitor.tenant_id)
+
+
+def _new_password(people: list[tuple[str, str]]) -> Form:
+    fields = (
+        Field("user", "Whose", "select", people),
+        Field("password", "New password", "password", hint=f"{LEAST_PASSWORD} characters or more"),
+    )
+    return Form("A forgotten password", "/web/console/password", fields, "Set")
 
 
 def _row(user: User, names: dict[str, str], own: str) -> Row:
