@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from puna import errors
+from puna.server.web import words
 from puna.server.web.look import look_of
 from puna.server.web.refused import RefusedError
 from puna.server.web.render import page
@@ -44,10 +45,12 @@ def refused(error: Exception) -> RefusedError:
     if isinstance(error, ValidationError):
         return RefusedError(400, _first_fault(error))
     if isinstance(error, SPENT):
-        return RefusedError(402, str(error), link="/plan", link_text="See your plan")
+        return RefusedError(
+            402, words.sentence(str(error)), link="/plan", link_text="See your plan"
+        )
     status = next((code for kind, code in STATUS if isinstance(error, kind)), None)
     if status is not None:
-        return RefusedError(status, str(error))
+        return RefusedError(status, words.sentence(str(error)))
     if isinstance(error, HTTPException):
         return RefusedError(error.status_code, "There is no such page.")
     return RefusedError(500, "Something went wrong here; the server's log says what.")

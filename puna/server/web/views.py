@@ -40,7 +40,7 @@ def entry_view(entry: Entry, names: Mapping[str, str]) -> View:
         "sources": [source_view(source) for source in entry.sources],
         "tokens": entry.count.get("completion_tokens"),
         "speed": _speed(entry),
-        "error": {"message": entry.error} if entry.error else None,
+        "error": {"message": words.sentence(entry.error)} if entry.error else None,
     }
 
 

@@ -74,6 +74,12 @@ def age(when: datetime, now: datetime) -> str:
     return "Earlier"
 
 
+def sentence(text: str) -> str:
+    """An error's words as a sentence: `no such key` as `No such key.`"""
+    ended = text if text.endswith((".", "!", "?")) else f"{text}."
+    return ended[:1].upper() + ended[1:]
+
+
 def file_stem(title: str) -> str:
     """A title as the name of a file on any system: letters, digits, spaces, dots and dashes."""
     kept = "".join(c if c.isalnum() or c in " .-_" else " " for c in title)

@@ -137,7 +137,9 @@ def test_models_are_suggested_and_a_failed_fetch_is_put_away(
 def test_what_does_not_fit_is_refused_in_words(client: TestClient) -> None:
     answer = client.post("/web/console/plans", json={"id": "x y", "title": "X"})
     assert answer.status_code == 400
-    assert "letters, digits" in answer.json()["error"]["message"]
+    message = answer.json()["error"]["message"]
+    assert "letters, digits" in message
+    assert (message[0], message[-1]) == ("A", ".")
     answer = client.post("/web/console/keys", json={"name": "x", "tenant": "owner", "more": 1})
     assert answer.status_code == 400
 
