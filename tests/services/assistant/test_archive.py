@@ -51,6 +51,16 @@ def test_a_whole_tree_goes_out_and_comes_back(store: Store, clock: Clock) -> Non
     )
 
 
+def test_what_was_read_stands_below_an_answer_that_cites_nothing(lite: Store) -> None:
+    ann, messages = person(lite, "ann"), Messages(lite)
+    chat = Conversations(lite).create(ann)
+    said = messages.say(ann, chat.id, None, "Why?")
+    answer = messages.open_answer(ann, chat.id, said.id, model="m")
+    messages.finish(ann, answer.id, "complete", "So.", sources=[{**SOURCE, "cited": False}])
+    text = markdown(chat, messages.path(ann, chat.id))
+    assert text.endswith("So.\n\nRead: a.pdf, page 2\n")
+
+
 def test_plain_messages_are_brought_in(lite: Store) -> None:
     ann = person(lite, "ann")
     brought = Archive(lite).bring(

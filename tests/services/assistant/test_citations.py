@@ -10,6 +10,7 @@ from puna.services.assistant.citations import (
     Sources,
     fit,
     prompt_text,
+    read,
     resolve,
     shown,
     visible,
@@ -46,6 +47,19 @@ def test_a_mark_becomes_file_place_and_sentence(sources: Sources) -> None:
     assert (notice.quote, notice.quote_line) == ("The notice period is three months.", 11)
     [rent] = resolve("900 EUR is the rent. [1]", sources)
     assert (rent.quote, rent.quote_line) == ("The rent is 900 EUR.", 10)
+
+
+def test_an_answer_without_marks_says_what_was_read_the_nearest_first(sources: Sources) -> None:
+    pay, lease = read("Ann's pay is 20.", sources)
+    assert (pay.name, lease.name) == ("pay.csv", "lease.pdf")
+    assert not pay.cited
+    assert not lease.cited
+    [cited] = resolve("The rent is 900 EUR [1].", sources)
+    assert cited.cited
+    for at in range(9):
+        sources.add("f3", "long.txt", Passage(at + 1, f"Line {at}.", Place(at + 1, at + 1)))
+    assert len(read("Ann's pay is 20.", sources)) == 4
+    assert read("Nothing was read.", Sources()) == ()
 
 
 def told(pieces: list[str], sources: Sources) -> str:
