@@ -5,7 +5,7 @@ Knows no page: rounding, units, "Today" and "resets 1 Dec".
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 MICRO = 1_000_000
@@ -61,8 +61,8 @@ def moment(when: datetime | None) -> str:
 
 
 def age(when: datetime, now: datetime) -> str:
-    """Under which heading a conversation stands."""
-    days = (now.astimezone(UTC).date() - when.astimezone(UTC).date()) // timedelta(days=1)
+    """Under which heading a conversation stands, by the days of where the server is."""
+    days = (now.astimezone().date() - when.astimezone().date()) // timedelta(days=1)
     for limit, name in (
         (0, "Today"),
         (1, "Yesterday"),
