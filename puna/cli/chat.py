@@ -65,7 +65,7 @@ def chat(
     talker = _alone(settings, wishes, "--local") if local else _talker(settings, wishes, server)
     try:
         if piped is None:
-            print(f"{talker.name} {HINT}", file=sys.stderr)
+            print(talker.name, HINT, sep="\n", file=sys.stderr)
             talker.begin()
             _converse(talker, settings)
         else:

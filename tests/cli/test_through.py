@@ -104,8 +104,11 @@ def test_the_last_conversation_goes_on_and_what_is_said_elsewhere_is_shown(serve
         with chatting(server.home, "--continue", *STEADY) as later:
             assert "Name a colour." in later.greeting
             later.enter("And a bird.")
-    asked = [one["text"] for one in server.latest()["messages"] if one["role"] == "user"]
-    assert asked == ["Name a colour.", "Name an animal.", "Name a tree.", "And a bird."]
+            asked = [one["text"] for one in server.latest()["messages"] if one["role"] == "user"]
+            assert asked == ["Name a colour.", "Name an animal.", "Name a tree.", "And a bird."]
+            assert api.delete(f"/conversations/{conversation}").status_code == 204
+            later.enter("Now what?", "this conversation was deleted elsewhere")
+    assert server.latest()["title"] == "Now what?"
 
 
 def test_an_answer_that_is_being_given_is_heard_and_stopped(server: Server) -> None:
@@ -231,6 +234,10 @@ def test_a_named_server_wants_a_persons_key_which_stays_secret(
     assert (refused.returncode, "puna keys create NAME --user" in refused.stderr) == (1, True)
     refused = piped(elsewhere, "Hello!", PUNA_SERVER=server.url, PUNA_API_KEY="puna_sk_x")
     assert (refused.returncode, "not valid" in refused.stderr) == (1, True)
+    near_by = piped(
+        server.home, "Hello!", "--server", server.url.replace("127.0.0.1", "localhost"), *STEADY
+    )
+    assert near_by.returncode == 0, near_by.stderr
     with chatting(elsewhere, *named, *STEADY, PUNA_API_KEY=secret) as chat:
         arguments = Path(f"/proc/{chat.screen.process.pid}/cmdline").read_text()
         chat.enter("Said from elsewhere.")

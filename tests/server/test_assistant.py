@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi.routing import APIRoute
 
 from puna.accounts import Keys, Links, Tenants, Users
+from puna.server.assistant import ROUTERS
 from tests.server.serving import MODEL, Served, served
 from tests.server.web.house import OWNER
 
@@ -194,6 +196,34 @@ def test_a_persons_key_opens_their_own_alone(ana: httpx2.Client, ben: httpx2.Cli
     ]
     assert {answer.status_code for answer in answers} == {404}
     assert messages(ana, theirs)[0]["text"] == "a secret of Ana's"
+
+
+def test_no_route_gives_anothers_object_away(ana: httpx2.Client, ben: httpx2.Client) -> None:
+    conversation = begun(ana, "kept")
+    name = {"X-File-Name": "kept.txt"}
+    ids = {
+        "conversation": conversation,
+        "file": ana.post("/files", content=b"kept", headers=name).json()["id"],
+        "fact": ana.post("/memory", json={"text": "kept"}).json()["id"],
+        "turn": "none",
+        "kind": "md",
+    }
+    message = messages(ana, conversation)[0]["id"]
+    probes = 0
+    for route in (route for router in ROUTERS for route in router.routes):
+        assert isinstance(route, APIRoute)
+        if "{" not in route.path:
+            continue
+        path = route.path.removeprefix("/api/v1").format(**ids)
+        for method in route.methods or ():
+            answer = ben.request(method, path, json={"title": "taken", "message": message})
+            harmless = (method, path) == ("DELETE", "/turns/none")  # ends one's own alone
+            assert answer.status_code == (204 if harmless else 404), (method, path)
+            probes += 1
+    assert probes >= 9
+    assert messages(ana, conversation)[0]["text"] == "kept"
+    assert ana.delete(f"/files/{ids['file']}").status_code == 204
+    assert ana.delete(f"/memory/{ids['fact']}").status_code == 204
 
 
 def test_a_key_of_nobody_a_cookie_and_a_strange_secret_open_nothing(

@@ -38,7 +38,7 @@ def _named(settings: Settings, url: str, found: Announcement | None) -> Access:
     if settings.api_key is not None:
         key = settings.api_key
         return Access(lambda: (url, key), near=False)
-    if found is not None and url == found.url:
+    if found is not None and url.replace("//localhost:", "//127.0.0.1:") == found.url:
         return _announced(settings.home)
     raise SettingError(
         f"{url} wants a key: `puna keys create NAME --user ADDRESS` makes one on its machine; "

@@ -31,7 +31,8 @@ from puna.cli.remote.records import (
 )
 from puna.errors import AuthenticationError, NotFoundError, RemoteError
 
-WAIT = httpx2.Timeout(30, read=120)
+WAIT = httpx2.Timeout(20)
+WHILE_READING = httpx2.Timeout(20, read=300)  # a long PDF
 WHILE_ANSWERING = httpx2.Timeout(30, read=None)  # a model may think for long
 TURN = "x-puna-turn"
 
@@ -107,7 +108,8 @@ class Api:
     def attach(self, name: str, data: bytes) -> File:
         """Have a file read and kept."""
         headers = {"X-File-Name": quote(name), "Content-Type": "application/octet-stream"}
-        return read(File, self._json("POST", "/files", content=data, headers=headers))
+        more: dict[str, Any] = {"content": data, "headers": headers, "timeout": WHILE_READING}
+        return read(File, self._json("POST", "/files", **more))
 
     def presets(self) -> list[Preset]:
         """Who the assistant may be."""

@@ -7,12 +7,13 @@ which conversation it is, and what is to go along with the next question.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from puna.cli.remote.api import Api
 from puna.cli.remote.records import Conversation, File, Json, Message, read
+from puna.errors import PunaError
 
 Told = Iterator[Json]
 
@@ -78,8 +79,9 @@ class Talk:
     def stop(self) -> None:
         """End the answer that is being given, also one that is only just asked for."""
         self._stopped = True
-        if self.turn:
-            self.api.stop(self.turn)
+        with suppress(PunaError):  # a server that is gone has ended it
+            if self.turn:
+                self.api.stop(self.turn)
 
     def _heard(self, turn: str, events: Told) -> Told:
         """Note what the events say of the conversation."""

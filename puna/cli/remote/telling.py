@@ -20,18 +20,22 @@ from puna.cli.answer import Page
 from puna.cli.plain import line
 from puna.cli.remote.records import Json, Left, Message, read
 from puna.cli.remote.talk import last_message
+from puna.cli.remote.waiting import Waiting
 from puna.errors import RemoteError
 
 DIM, ASKED, PLAIN = "2", "1;36", "0"
+SILENT = ("begin", "title")  # events that show nothing
 SCARCE = 0.1  # of the plan: from here on it is said
 
 
 def tell(events: Iterable[Json]) -> Message | None:
     """Show a turn; returns the answer as it is kept, None where nothing was."""
     telling = _Telling()
-    for event in events:
-        telling.take(event)
-    telling.end()
+    try:
+        for event in events:
+            telling.take(event)
+    finally:
+        telling.end()
     return telling.kept
 
 
@@ -78,8 +82,11 @@ class _Telling:
     def __init__(self) -> None:
         self.kept: Message | None = None
         self._page = Page()
+        self._waiting = Waiting()
 
     def take(self, event: Json) -> None:
+        if event.get("type") not in SILENT:
+            self._waiting.end()
         match event:
             case {"type": "text", "text": str(text)}:
                 self._page.write(text)
@@ -90,12 +97,12 @@ class _Telling:
             case {"type": "end"}:
                 self.kept = last_message(event)
             case {"type": "error", "error": {"message": str(message)}}:
-                self._page.end()
                 raise RemoteError(message)
             case {"type": "left", "left": left}:
                 self._warn(read(Left, left))
 
     def end(self) -> None:
+        self._waiting.end()
         self._page.end()
         if self.kept is not None:
             _close(self.kept)

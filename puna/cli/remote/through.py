@@ -19,6 +19,7 @@ from puna.cli.remote.slash import COMMANDS, Slash
 from puna.cli.remote.talk import Talk
 from puna.cli.remote.telling import meter, note, show
 from puna.cli.talker import Wishes
+from puna.errors import NotFoundError
 
 NEAR = ("localhost", "127.0.0.1", "::1")
 
@@ -47,8 +48,13 @@ class Through:
 
     def answer(self, question: str) -> None:
         """Show what was said elsewhere meanwhile, then the answer."""
-        if unseen := self._talk.unseen():
-            note("said elsewhere meanwhile:")
+        try:
+            unseen = self._talk.unseen()
+        except NotFoundError:
+            note("this conversation was deleted elsewhere; your question begins another one")
+            self._talk.begin_anew()
+        else:
+            note("said elsewhere meanwhile:" if unseen else "")
             show(unseen)
         self._slash.hear(self._talk.ask(question))
 
