@@ -15,7 +15,7 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -165,14 +165,12 @@ def described(server: Served) -> dict[str, Any]:
     bodies = schema["components"]["schemas"]
     bodies |= {name: _bounded(bodies[name]) for name in _sent(schema)}
     _make_likely(bodies)
-    known = {"model": [MODEL], "response_id": [_kept(server) for _ in range(20)]}
     for path in schema["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", []):
-                if parameter["name"] in known:
-                    there = {"type": "string", "enum": known[parameter["name"]]}
-                    there["enum"] += ["resp_unknown", "é", "%00"]
-                    parameter["schema"] = there
+                if parameter["name"] in THERE:
+                    names = [THERE[parameter["name"]](server) for _ in range(20)]
+                    parameter["schema"] = {"type": "string", "enum": [*names, "unknown", "é"]}
     return schema
 
 
@@ -219,6 +217,9 @@ def _kept(server: Served) -> str:
     body = {"model": MODEL, "input": "hello", "max_output_tokens": 2}
     answer = httpx2.post(f"{server.url}/v1/responses", json=body, headers=server.headers())
     return str(answer.raise_for_status().json()["id"])
+
+
+THERE: dict[str, Callable[[Served], str]] = {"model": lambda _: MODEL, "response_id": _kept}
 
 
 def main(arguments: Sequence[str]) -> int:
