@@ -169,8 +169,11 @@ def described(server: Served) -> dict[str, Any]:
         for operation in path.values():
             for parameter in operation.get("parameters", []):
                 if parameter["name"] in THERE:
-                    names = [THERE[parameter["name"]](server) for _ in range(20)]
-                    parameter["schema"] = {"type": "string", "enum": [*names, "unknown", "é"]}
+                    names = {THERE[parameter["name"]](server) for _ in range(20)}
+                    parameter["schema"] = {
+                        "type": "string",
+                        "enum": [*sorted(names), "unknown", "é"],
+                    }
     return schema
 
 
