@@ -61,12 +61,14 @@ conformance: .venv/tools build/lm-eval/installed ## EleutherAI's harness measure
 test-postgres: .venv/tools ## the tests of accounts on Debian's PostgreSQL, which must be there
 	@REQUIRE_POSTGRES=1 $(PY) -m pytest tests/accounts -k postgresql
 
-soak-accounts: .venv/tools ## 200 kills, 200 races, 10,000 random steps, on each database
-	@$(PY) -m tests.soak.accounts
+soak-accounts: .venv/tools ## 200 kills, 200 races, 10,000 histories, failing disks, on each database; `database=postgresql figure=kills`
+	@$(PY) -m tests.soak.accounts $(database) $(figure) $(times)
 
-soak: .venv/tools ## serve the default model's answers for `make soak minutes=30` and watch the memory
+soak: .venv/tools ## answers of the default model for `make soak minutes=30`, watching the memory; then tenants' times, and soak-accounts
 	@$(BIN)/puna pull smollm2 >&2
 	@$(PY) -m tests.soak.run $(or $(minutes),30)
+	@$(PY) -m tests.soak.tenants
+	@$(MAKE) --no-print-directory soak-accounts
 
 test-arm: ## the kernels on an emulated aarch64, where Debian's cross compiler and qemu-user are
 	@tests/arm/run.sh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -11,6 +12,7 @@ from sqlalchemy import update
 from puna.accounts import Idempotency, Ledger, Recorded, Store
 from puna.accounts.idempotency import IdempotencyRow
 from puna.errors import ConflictError, InvalidParameterError, RateLimitError
+from tests.accounts.senders import check_senders, check_senders_killed
 from tests.accounts.world import ManualClock
 
 BODY = b"POST /credits {}"
@@ -41,6 +43,14 @@ def test_sent_in_parallel_it_is_done_once_and_answered_alike(store: Store, sende
             (201, f"now {before + 5}".encode())
         }
         assert sum(not answer.replayed for answer in answers) == 1
+
+
+def test_sent_by_two_processes_it_is_done_once(url: str) -> None:
+    check_senders(url, keys=10)
+
+
+def test_sent_again_after_a_kill_it_is_done_once(url: str, folder: Path) -> None:
+    assert check_senders_killed(url, folder / "answered", kills=2) > 2
 
 
 def test_another_body_under_the_same_key_is_refused(store: Store) -> None:

@@ -8,12 +8,15 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from puna.chat import Message
 from puna.llm import LLM
 from puna.llm.prepared import Prepared
+from tests.postgres import Cluster
 from tests.server.serving import MODEL, Served, served
 
-CUTS = 40
+CUTS = 100  # on each database; a thousand in the soak
 
 
 class Witness:
@@ -27,20 +30,30 @@ class Witness:
         return 1000 - said
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_an_answer_cut_anywhere_is_charged_as_the_engine_counted(
-    tmp_path: Path, tiny_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, tiny_path: Path, database: str
 ) -> None:
-    random = Random(20261124)
-    with served(tmp_path, tiny_path) as server:
+    url = None
+    if database == "postgresql":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        url = cluster.url(cluster.create())
+    check_cuts(url, tmp_path, tiny_path, CUTS)
+
+
+def check_cuts(url: str | None, folder: Path, model: Path, cuts: int, seed: int = 20261124) -> None:
+    """Cut so many answers, each at a random token, and look at each one's charge."""
+    random = Random(seed)
+    with served(folder, model, url=url) as server:
         loop = server.desk._loop
-        for _ in range(CUTS):
+        for _ in range(cuts):
             witness = Witness()
             cut = cut_after(server, witness, random.randrange(1, 200), random.choice((0, 0.003)))
             asyncio.run_coroutine_threadsafe(cut, loop).result(20)
-            entry = server.charged()[-1]
+            entry = server.latest_charge()
             assert entry.completion_tokens == witness.said > 0
             assert entry.outcome == "disconnect"
-        assert len(server.charged()) == CUTS
+        assert len(server.charged()) == cuts
         assert server.reserved() == 0
 
 

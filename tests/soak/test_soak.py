@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from puna.chat import Delta, Message
 from puna.llm import LLM
 from tests.soak.run import soak
+from tests.soak.tenants import alike
 from tests.tiny import TinyLlama
 
 
@@ -39,3 +41,12 @@ def test_an_answer_that_changes_is_a_failure() -> None:
     failures = soak(Forgetful(), 0.5).failures
     assert any("and before it" in failure for failure in failures)
     assert any("beyond the context" in failure for failure in failures)
+
+
+def test_samples_of_one_distribution_are_told_from_those_of_two() -> None:
+    random = Random(1)
+    here = [random.gauss(10, 1) for _ in range(300)]
+    there = [random.gauss(10, 1) for _ in range(300)]
+    assert alike(here, here) == 1.0
+    assert alike(here, there) > 0.01
+    assert alike(here, [time + 1 for time in there]) < 1e-6

@@ -1,0 +1,126 @@
+"""What accounts must bear for a long time, by name.
+
+In: the name of a database and of a figure, how often, a seed.  Out: a line that says what held;
+an AssertionError where something did not.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from puna.accounts import Store
+from tests.accounts.disks import check_postgres_disk, check_sqlite_disk
+from tests.accounts.senders import check_senders, check_senders_killed
+from tests.accounts.test_crash import check_kills
+from tests.accounts.test_histories import check_histories
+from tests.accounts.test_race import check_race
+from tests.postgres import Cluster, find_binaries, memory_disk
+from tests.server.conftest import write_slow
+from tests.server.test_crash import READY_S
+from tests.server.test_crash import check_kills as check_served_kills
+from tests.server.test_job import check_cuts
+from tests.tiny import TinyLlama
+
+Figure = Callable[[str, Path, int, int], str]  # url, an empty folder, times, seed -> what held
+
+STEPS = 15  # of one history
+
+
+def kills(url: str, folder: Path, times: int, seed: int) -> str:
+    """A writer of top-ups, keys and requests is killed in the midst."""
+    promised = check_kills(url, folder / "promised", times, within_s=0.3, seed=seed)
+    return f"{times} kills, {promised} promised writes, 0 lost, 0 double"
+
+
+def races(url: str, folder: Path, times: int, seed: int) -> str:
+    """Budgets for ten calls, and many more who call at once."""
+    check_race(url, times)
+    return f"{times} races of 64 clients in 2 processes, 10 admitted in each"
+
+
+def histories(url: str, folder: Path, times: int, seed: int) -> str:
+    """Admissions, settlements and crashes in any order."""
+    check_histories(url, times, STEPS, seed)
+    return f"{times:,} random histories of up to {STEPS} steps, nothing left reserved"
+
+
+def repeats(url: str, folder: Path, times: int, seed: int) -> str:
+    """The same request sent many times at once, and after its process was killed."""
+    check_senders(url, times, seed)
+    killed = check_senders_killed(url, folder / "answered", times // 20, seed)
+    return f"{times:,} keys sent 2 to 20 times at once, {killed:,} across kills, each done once"
+
+
+def disks(url: str, folder: Path, times: int, seed: int) -> str:
+    """The Nth write, flush or opening fails, for every N."""
+    numbers = range(1, times + 1)
+    if url.startswith("postgresql"):
+        ran = check_postgres_disk(url, numbers)
+    else:
+        ran = check_sqlite_disk(folder, numbers)
+    return f"{ran} runs whose Nth call failed, N to {times}: nothing promised was lost"
+
+
+def cuts(url: str, folder: Path, times: int, seed: int) -> str:
+    """Answers are cut at a random token."""
+    model = TinyLlama(seed=1).write_gguf(folder / "tiny.gguf")
+    check_cuts(url, folder, model, times, seed)
+    return f"{times:,} answers cut at a random token, each charged what the engine counted"
+
+
+def served(url: str, folder: Path, times: int, seed: int) -> str:
+    """`puna serve` and a writer beside it are killed in mid-answer and started again."""
+    longest_s = check_served_kills(folder / "home", write_slow(folder), url, times, seed=seed)
+    assert longest_s < READY_S, longest_s
+    return f"{times} kills of the server under 16 streams, all settled, ready in {longest_s:.1f} s"
+
+
+FIGURES: Mapping[str, tuple[Figure, int]] = {
+    "kills": (kills, 200),
+    "races": (races, 200),
+    "histories": (histories, 10_000),
+    "repeats": (repeats, 1_000),
+    "disks": (disks, 200),
+    "cuts": (cuts, 1_000),
+    "served": (served, 200),
+}
+DATABASES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def fresh(database: str) -> Iterator[tuple[str, Path]]:
+    """Yield a database with the newest schema, and a folder beside it."""
+    cluster = _cluster() if database == "postgresql" else None
+    with tempfile.TemporaryDirectory(prefix="puna-soak-", dir=memory_disk()) as folder:
+        try:
+            url = cluster.url(cluster.create()) if cluster else f"sqlite:///{folder}/puna.db"
+            Store.open(url).close()
+            yield url, Path(folder)
+        finally:
+            if cluster:
+                cluster.close()
+
+
+def _cluster() -> Cluster:
+    binaries = find_binaries()
+    if binaries is None:
+        sys.exit("PostgreSQL is not on this machine: apt-get install postgresql")
+    return Cluster(binaries)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Print a line for each figure that is asked for, with its time."""
+    database, name, times, seed = [*arguments, "", "", "", ""][:4]
+    if database not in ("", *DATABASES) or name not in ("", *FIGURES):
+        sys.exit(f"say one of {', '.join(DATABASES)}, then one of {', '.join(FIGURES)}")
+    for one in [database] if database else DATABASES:
+        for figure, usual in [FIGURES[name]] if name else FIGURES.values():
+            began = time.monotonic()
+            with fresh(one) as (url, folder):
+                held = figure(url, folder, int(times or usual), int(seed or 20261124))
+            print(f"{one}: {held} ({time.monotonic() - began:.0f} s)", flush=True)
