@@ -218,7 +218,8 @@ def _bounded(value: Any) -> Any:
 
 def _kept(server: Served) -> str:
     body = {"model": MODEL, "input": "hello", "max_output_tokens": 2}
-    answer = httpx2.post(f"{server.url}/v1/responses", json=body, headers=server.headers())
+    url = f"{server.url}/v1/responses"
+    answer = httpx2.post(url, json=body, headers=server.headers(), timeout=60)
     return str(answer.raise_for_status().json()["id"])
 
 
