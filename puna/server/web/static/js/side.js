@@ -15,17 +15,23 @@ function item(conversation) {
 
 const find = (id) => $(`[data-talk="${CSS.escape(id)}"]`, list);
 
-/** A conversation that has just begun comes first. */
+function today() {
+  const there = $("[data-day=today]", list);
+  if (there) return there;
+  const section = h("section", { "data-day": "today" }, h("h2", {}, "Today"), h("ul"));
+  $(".none", list)?.remove();
+  list.prepend(section);
+  return section;
+}
+
+/** A conversation in which something was said comes first, also one that has just begun. */
 export function remember(conversation) {
-  let today = $("[data-day=today]", list);
-  if (!today) {
-    today = h("section", { "data-day": "today" }, h("h2", {}, "Today"), h("ul"));
-    $(".none", list)?.remove();
-    list.prepend(today);
-  }
+  const entry = find(conversation.id) ?? item(conversation);
+  const left = entry.closest("section");
+  if (entry !== $("li", today())) $("ul", today()).prepend(entry);
+  if (left && !$("li", left)) left.remove();
   $(".side .act[aria-current]")?.removeAttribute("aria-current");
-  $("ul", today).prepend(item(conversation));
-  $("a", find(conversation.id)).setAttribute("aria-current", "page");
+  $("a", entry).setAttribute("aria-current", "page");
 }
 
 export function retitle({ id, title }) {

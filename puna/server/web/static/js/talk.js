@@ -71,8 +71,8 @@ const HANDLE = {
     if (!talk.id) {
       talk.id = event.conversation.id;
       history.replaceState(null, "", `/c/${talk.id}`);
-      remember(event.conversation);
     }
+    remember(event.conversation);
     retitle(event.conversation);
     talk.running.id = event.turn;
     if (event.path) show(event.path), box.append(live.element), follow();
