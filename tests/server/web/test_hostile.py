@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
+from puna.accounts.schema import new_id, utc_now
+from puna.services.assistant.files import FileRow
 from tests.server.web.browser import Watch
 from tests.server.web.home import PAGES, Home, at_home
 from tests.server.web.payloads import PAYLOADS
@@ -33,7 +36,7 @@ def poison(home: Home, payloads: list[str]) -> list[str]:
         records.servers.add(f"hostile-{at}", command=[payload])  # its failure quotes it
     for at, payload in enumerate(payloads[:60]):
         name = payload.replace("/", "_").replace("\\", "_") + ".md"
-        records.files.add(owner, name[-190:], f"{payload} {at}".encode())
+        keep_file(home, name[-190:], f"{payload} {at}")
     source = [
         {"number": n + 1, "file_id": "", **dict.fromkeys(("name", "text", "quote", "where"), p)}
         for n, p in enumerate(payloads[:30])
@@ -50,11 +53,34 @@ def poison(home: Home, payloads: list[str]) -> list[str]:
     return [*talks, conversation.id]
 
 
+def keep_file(home: Home, name: str, text: str) -> None:
+    """Keep a file as if it had been read: its name is what lands on the pages."""
+    data = text.encode()
+    with home.house.assistant.store.write() as session:
+        row = FileRow(
+            id=new_id("fil"),
+            tenant_id=home.owner.tenant_id,
+            user_id=home.owner.user_id,
+            name=name,
+            media_type="text/markdown",
+            n_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            content=data,
+            pages=0,
+            passages=0,
+            words=len(text.split()),
+            created_at=utc_now(),
+        )
+        session.add(row)
+
+
 @pytest.fixture(scope="module")
 def poisoned() -> Iterator[tuple[Home, list[str]]]:
     """Another home, full of hostile texts."""
     with at_home() as home:
-        yield home, poison(home, PAYLOADS)
+        with home.house.assistant.store.write():  # hundreds of commits at once
+            talks = poison(home, PAYLOADS)
+        yield home, talks
 
 
 @pytest.mark.parametrize("bypass_csp", [True, False], ids=["without a policy", "with the policy"])

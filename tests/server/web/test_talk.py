@@ -3,63 +3,31 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from puna.accounts import Ledger, Links, Plan, Plans, Sessions, Store, Tenants, Users
+from puna.accounts import Ledger, Plan, Plans, Sessions, Tenants, Users
 from puna.chat import Usage
-from puna.config import Settings
-from puna.formats.store import ModelStore
-from puna.llm.models import Models, ModelSettings
-from puna.server.app import create_app
-from puna.server.services import Services
-from puna.server.settings import ServerSettings
-from puna.server.web.door import welcome_link
-from puna.server.web.site import LateSite
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.citations import Sources, resolve
 from puna.services.assistant.owner import Owner
-from tests.server.web.browser import Watch, served
+from tests.server.web.browser import Watch
 from tests.server.web.house import GUEST, OWNER
+from tests.server.web.talking import (
+    COUNTING,
+    FIRST_WORD,
+    PATIENCE_MS,
+    Server,
+    answered,
+    ask,
+    new_chat,
+    stop,
+)
 
 pytestmark = pytest.mark.default_model
-
-PATIENCE_MS = 30_000
-FIRST_WORD = ".message.assistant:last-child .prose > *"
-COUNTING = "Write a very long story in many chapters about a llama who crosses the Andes."
-
-
-@dataclass
-class Server:
-    """A running server, and the keys to its accounts."""
-
-    address: str
-    store: Store
-    links: Links
-
-    def enter(self, page: Page, token: str, who: dict[str, str]) -> None:
-        """Open a one-time link and make the account."""
-        page.goto(welcome_link(self.address, token))
-        for field, text in who.items():
-            page.fill(f"#{field}", text)
-        page.click("text=Begin")
-        page.wait_for_selector("#composer")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('talk')}/puna.db")
-    model_store = ModelStore(Settings.from_environment().home)
-    with Models(model_store, ModelSettings(context_tokens=2048)) as models, ExitStack() as stack:
-        app = create_app(Services.of(store, models), ServerSettings(), LateSite(store, model_store))
-        address = stack.enter_context(served(app))
-        yield Server(address, store, Links(store, Users(store)))
 
 
 @pytest.fixture(scope="module")
@@ -74,32 +42,6 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
         assert watch.foreign(server.address) == []
         assert watch.complaints == []
         assert watch.executions == 0
-
-
-def ask(page: Page, text: str) -> float:
-    """Press Enter; seconds until the first word stands on the page."""
-    page.fill("#composer textarea", text)
-    begun = time.perf_counter()
-    page.keyboard.press("Enter")
-    page.wait_for_selector(FIRST_WORD)
-    return time.perf_counter() - begun
-
-
-def answered(page: Page) -> str:
-    """Wait for the end of the answer."""
-    expect(page.locator(".message.live")).to_have_count(0, timeout=PATIENCE_MS)
-    return page.locator(".message.assistant .prose").last.inner_text()
-
-
-def stop(page: Page) -> str:
-    """End the answer that is being given, as a person does; returns what was said."""
-    page.keyboard.press("Escape")
-    return answered(page)
-
-
-def new_chat(page: Page, server: Server) -> None:
-    page.goto(server.address)
-    page.wait_for_selector(".main.empty")
 
 
 def test_the_link_leads_into_an_empty_chat_and_a_question_is_answered(
