@@ -13,12 +13,15 @@ from puna.server.web import words
 from puna.server.web.catalogue import Choice, choices
 from puna.server.web.conversations import path_of
 from puna.server.web.visit import Visit
+from puna.services.assistant.commands import HELP
 from puna.services.assistant.presets import DEFAULT, Preset
 
 STARTS = (
     ("Explain something", "Explain to me, step by step, "),
     ("Write a letter", "Write a short, friendly letter to "),
     ("Plan a week", "Plan a week of "),
+    ("Calculate", "/calc 12 * 7"),
+    ("Search your files", "/search "),
 )
 NO_MODEL = Choice("No model", "", "Fetch one in the console.")
 
@@ -55,6 +58,7 @@ async def _page(visit: Visit, conversation_id: str | None) -> Response:
         presets=presets,
         greeting=words.greeting(visit.visitor.name, datetime.now().astimezone().hour),
         starts=STARTS,
+        commands=HELP,
         most_file_bytes=visit.house.assistant.files.limits.reading.file_bytes,
     )
 

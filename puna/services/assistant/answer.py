@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from puna.errors import PunaError
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.citations import Source, prompt_text
 from puna.services.assistant.citations import fit as fit_sources
+from puna.services.assistant.commands import Command, command_in
 from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.events import (
     Begun,
@@ -46,6 +47,7 @@ from puna.services.assistant.prompt import (
     system_text,
 )
 from puna.services.assistant.question import Question
+from puna.services.assistant.titles import title
 from puna.services.assistant.tools.calls import Done
 from puna.services.assistant.tools.tool import Asking
 from puna.services.assistant.tools.toolbox import Chosen
@@ -56,6 +58,7 @@ MOST_CALLS = 8  # in one round
 SAVE_EVERY_S = 2.0
 WHOLE_CHARACTERS = 3  # a token: a file of fewer is read whole
 BROKEN = "Puna failed in the middle of this answer; ask again."
+NOTHING_FOUND = "None of your files holds these words."
 
 
 @dataclass
@@ -100,7 +103,9 @@ class Answering:
         error = ""
         try:
             yield Begun(turn.conversation, turn.question, turn.entry)
-            async with aclosing(self._rounds(turn)) as events:
+            command = command_in(turn.question.text)
+            begun = self._rounds(turn) if command is None else self._obeyed(turn, command)
+            async with aclosing(begun) as events:
                 async for event in events:
                     yield event
             outcome = "length" if turn.growing.finish_reason == "length" else "complete"
@@ -112,8 +117,8 @@ class Answering:
         finally:  # also when the listener goes, and then at once: nothing may be awaited here
             ended = self._finish(turn, outcome, error)
         yield Ended(ended)
-        if title := await self._better_title(turn, outcome):
-            yield Titled(title)
+        if titled := await self._better_title(turn, outcome):
+            yield Titled(titled)
 
     async def _begun(self, owner: Owner, question: Question, model: TurnModel) -> _Turn:
         """Begin in a thread; who leaves meanwhile leaves a stopped answer, not a running one."""
@@ -152,11 +157,33 @@ class Answering:
             file_ids=question.file_ids,
         )
 
-    async def _rounds(self, turn: _Turn) -> AsyncGenerator[Event, None]:
-        """Let the model talk, carry out its calls, let it go on."""
+    async def _obeyed(self, turn: _Turn, command: Command) -> AsyncGenerator[Event, None]:
+        """Carry out what the person calls; its result is the answer, or the model reads it."""
+        tools = await self._assistant.toolbox.chosen((command.call.name,))
+        turn.growing.calls = (command.call,)
+        async with aclosing(self._carry_out(turn, tools)) as events:
+            async for event in events:
+                yield event
+        turn.growing.forget_rounds()
+        if not command.question or not len(turn.growing.sources):
+            said = NOTHING_FOUND if command.question else turn.growing.result
+            for told in turn.growing.say(said):
+                yield told
+            return
+        async with aclosing(self._rounds(turn, command.question)) as rounds:
+            async for event in rounds:
+                yield event
+
+    async def _rounds(self, turn: _Turn, question: str = "") -> AsyncGenerator[Event, None]:
+        """Let the model talk, carry out its calls, let it go on.
+
+        With a `question`, that is asked about the passages which are found already.
+        """
         names = turn.preset.tools if turn.model.uses_tools else ()
-        chosen = await self._assistant.toolbox.chosen(names)
+        chosen = await self._assistant.toolbox.chosen(() if question else names)
         await asyncio.to_thread(self._prepare, turn)
+        if question:
+            turn.asked = f"{self._fitting(turn, turn.growing.sources)}\n\n{question}"
         for number in range(MOST_ROUNDS + 1):
             tools = chosen if number < MOST_ROUNDS else await self._assistant.toolbox.chosen(())
             fitted = await asyncio.to_thread(self._fitted, turn, tools)
@@ -227,6 +254,11 @@ class Answering:
             turn.growing.sources.add(source.file_id, source.name, source.passage)
         return prompt_text(kept) if kept else ""
 
+    def _fitting(self, turn: _Turn, sources: Iterable[Source]) -> str:
+        """Return as many of the passages as may stand beside a question."""
+        budget = int(turn.room * PASSAGES_SHARE)
+        return prompt_text(fit_sources([*sources], turn.model.count_text, budget))
+
     def _found(self, turn: _Turn, file_ids: Sequence[str], budget: int) -> Sequence[Found]:
         """Return small files whole, of others what answers the question, else their beginning."""
         files, owner = self._assistant.files, turn.owner
@@ -262,26 +294,8 @@ class Answering:
         first = not turn.before and turn.conversation.title_by == "opening"
         if not (self._improve_titles and first and outcome == "complete"):
             return None
-        title = await _title(turn.model, turn.owner, turn.question.text, turn.growing.text)
+        said = turn.question.text, turn.growing.text
+        words = await title(turn.model, *said, salt=turn.owner.user_id)
         return await asyncio.to_thread(
-            self._assistant.conversations.improve_title, turn.owner, turn.conversation.id, title
+            self._assistant.conversations.improve_title, turn.owner, turn.conversation.id, words
         )
-
-
-async def _title(model: TurnModel, owner: Owner, question: str, answer: str) -> str:
-    """Return a few words, or nothing where the model says too much."""
-    asked = (
-        "Write a title of at most five words for this conversation. Give the title alone.\n\n"
-        f"Question: {question[:500]}\n\nAnswer: {answer[:500]}"
-    )
-    deltas = model.stream(
-        [Message("user", asked)], tools=(), salt=owner.user_id, max_tokens=24, temperature=0.0
-    )
-    try:
-        async with aclosing(deltas) as stream:
-            said = [delta.text async for delta in stream]
-    except PunaError:
-        return ""  # the old title does as well
-    lines = "".join(said).strip().splitlines()
-    title = lines[0].strip(' "*#.') if lines else ""
-    return title if 0 < len(title) <= 60 else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from puna.chat import Message, Tool, ToolCall
+from puna.services.assistant.commands import command_in
 from puna.services.assistant.messages import Entry
 
 LEAST_ANSWER = 64  # tokens
@@ -55,12 +56,14 @@ def question_text(entry: Entry, file_names: Sequence[str], passages: str) -> str
 
 
 def spoken(entries: Sequence[Entry]) -> list[list[Message]]:
-    """Return what was said as turns: a question, the calls, the answer."""
+    """Return what was said as turns: a question, the model's calls, the answer."""
     turns: list[list[Message]] = []
+    commanded = False
     for entry in entries:
         if entry.role == "user" or not turns:
             turns.append([])
-        turns[-1].extend(_messages(entry))
+        turns[-1].extend([Message("assistant", entry.text)] if commanded else _messages(entry))
+        commanded = entry.role == "user" and command_in(entry.text) is not None
     return turns
 
 

@@ -29,6 +29,7 @@ class GrowingAnswer:
         self.steps: list[dict[str, Any]] = [{"text": "", "calls": []}]
         self._marks = MarkFilter(self.sources)
         self._cited: set[int] = set()
+        self._unseen = 0  # steps at the beginning that the model does not hear of
         self._begun = time.monotonic()
         self._count: dict[str, float] = {
             "prompt_tokens": 0,
@@ -71,10 +72,23 @@ class GrowingAnswer:
         self.steps.append({"text": "", "calls": []})
         self.calls = ()
 
+    @property
+    def result(self) -> str:
+        """What the last call yielded."""
+        return str(self.steps[-2]["calls"][-1]["result"])
+
+    def say(self, text: str) -> Iterator[Event]:
+        """Answer without the model."""
+        yield from self._say(text)
+
+    def forget_rounds(self) -> None:
+        """Have the model see nothing of the rounds up to now: the person called, not the model."""
+        self._unseen = len(self.steps) - 1
+
     def round_messages(self) -> list[Message]:
         """Return the rounds that are over, as the model reads them."""
         messages: list[Message] = []
-        for step in self.steps[:-1]:
+        for step in self.steps[self._unseen : -1]:
             calls = [
                 (ToolCall(c["id"], c["name"], c["arguments"]), c["result"]) for c in step["calls"]
             ]

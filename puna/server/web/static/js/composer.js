@@ -11,6 +11,7 @@ const area = $("textarea", form);
 const button = $(".round", form);
 const picker = $('input[type="file"]', form);
 const chips = $(".chips", form);
+const commands = $(".commands", form);
 const touch = matchMedia("(pointer: coarse)");
 let files = [];
 let answering = Boolean(current().running); // one may be given already when the page opens
@@ -21,6 +22,7 @@ const draftKey = () => `draft ${current().id ?? "new"}`;
 function refresh() {
   const uploading = files.some((file) => file.state);
   button.disabled = !answering && (uploading || !area.value.trim());
+  commands.hidden = !/^\/\w*$/.test(area.value);
   $("use", button).setAttribute("href", $("use", button).getAttribute("href").replace(/#.*/, answering ? "#stop" : "#send"));
   button.setAttribute("aria-label", answering ? "Stop the answer" : "Send");
   button.title = answering ? "Stop (Escape)" : "Send (Enter)";
