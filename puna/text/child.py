@@ -20,7 +20,7 @@ from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from llguidance import LLMatcher, LLParserLimits
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 _OPEN_FILES = 64
 
@@ -48,7 +48,7 @@ def main() -> None:
     _limit_resources(limits["memory_bytes"])
     _answer({"text": "ready"})
     while request := _next_request():
-        signal.setitimer(signal.ITIMER_PROF, limits["cpu_s"])
+        signal.setitimer(signal.ITIMER_PROF, request.pop("cpu_s", limits["cpu_s"]))
         answer = serve(request)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _answer(answer)
@@ -56,14 +56,29 @@ def main() -> None:
 
 def _grammars(limits: dict[str, Any]) -> Service:
     bounds = LLParserLimits(**limits["grammar"])
+    tokenizer = LLTokenizer(TokenizerWrapper(_Bytes()), n_vocab=257, eos_token=256)
 
     def validate(request: dict[str, Any]) -> dict[str, Any]:
-        failed, messages = LLMatcher.validate_grammar_with_warnings(
-            request["source"], None, limits=bounds
-        )
-        return {"error" if failed or messages else "text": "\n".join(messages)}
+        """Compile as it will be: multiples of a million look small, and take 13 s and 370 MiB."""
+        matcher = LLMatcher(tokenizer, request["source"], log_level=0, limits=bounds)
+        matcher.compute_bitmask()
+        faults = [matcher.get_error(), *matcher.get_grammar_warnings()]
+        error = "\n".join(filter(None, faults))
+        return {"error": error} if error else {"text": ""}
 
     return validate
+
+
+class _Bytes:
+    """A vocabulary of bytes, as llguidance asks for it."""
+
+    tokens = [bytes([one]) for one in range(256)] + [b""]
+    special_token_ids = [256]  # noqa: RUF012
+    bos_token_id = None
+    eos_token_id = 256
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        return list(text.encode() if isinstance(text, str) else text)
 
 
 def _templates(limits: dict[str, Any]) -> Service:

@@ -35,12 +35,14 @@ JSON_OPTIONS: Any = {
 }
 # The trial knows no vocabulary, so there the control token is a plain text.
 TAG_RULE, TAG_RULE_ON_TRIAL = "\ntag: <|python_tag|>\n", '\ntag: "<|python_tag|>"\n'
+CALLS_S_A_BYTE = 1e-6  # a hundred tools take longer than one schema may, but send more, too
 KEPT_MASKS = 32  # those asked for last: an agent sends the same tools with every turn
 
 _LIMITS: dict[str, Any] = {
     "initial_lexer_fuel": 200_000,
     "max_grammar_size": 100_000,
     "max_lexer_states": 50_000,
+    "max_items_in_row": 10_000,  # a thousand optional properties have 4,000; 9 ms at the most
     "verbose_errors": False,
 }
 _TRIAL = ChildLimits(
@@ -80,7 +82,8 @@ class Mask:
     def accept(self, token_id: int) -> None:
         """Take the chosen token; raises GrammarError if the grammar forbids it."""
         if self._ended or not self._matcher.consume_token(token_id):
-            raise GrammarError(f"token {token_id} is not allowed by the grammar here")
+            why = f": {_reason(self._matcher)}" if self._matcher.is_error() else ""
+            raise GrammarError(f"token {token_id} is not allowed by the grammar here{why}")
         self._ended = token_id in self._stop_ids
 
     def finished(self) -> bool:
@@ -145,8 +148,9 @@ class GrammarCompiler:
 
     def _try(self, grammar: Grammar, source: str) -> None:
         """Compile first where it can be stopped: 22 patterns intersected take a minute."""
+        more_s = len(source) * CALLS_S_A_BYTE if grammar.kind == "calls" else 0.0
         try:
-            self._trial.ask({"source": source})
+            self._trial.ask({"source": source, "cpu_s": _TRIAL.cpu_s + more_s})
         except ChildRefusedError as refusal:
             raise _refusal(grammar, _blamed(grammar, str(refusal)) + _brief(str(refusal))) from None
         except ChildStoppedError as reason:

@@ -84,14 +84,26 @@ def test_however_short_an_answer_is_cut_a_required_call_is_never_text(
 
 
 def test_calls_that_were_whole_are_saved_from_a_cut_answer(server: Served) -> None:
-    """Some of these limits cut an answer after its first call."""
-    saved = 0
-    for limit in range(60, 220, 12):
-        [(_, calls, reason)] = choices_of(
-            server, stream=False, tool_choice="required", max_tokens=limit, seed=limit
-        )
-        saved += reason == "length" and any(is_sound(call) for call in calls)
-    assert saved > 0
+    """A model that may not end its answer is cut in the midst of one call or another."""
+    ask(server, max_tokens=1)
+    (llm,) = server.desk.known.values()
+    endless = {str(token): -100 for token in llm.tokenizer.stop_ids}
+    found = [
+        choices_of(
+            server,
+            stream=limit % 2 == 1,
+            tools=[CLOCK],
+            tool_choice="required",
+            max_tokens=limit,
+            seed=limit,
+            logit_bias=endless,
+        )[0]
+        for limit in range(150, 250, 13)
+    ]
+    for text, calls, reason in found:
+        assert (text, reason) == ("", "length")
+        assert all(is_sound(call) for call in calls[:-1])
+    assert any(len(calls) > 1 for _, calls, _ in found)
 
 
 @pytest.mark.parametrize("choice", ["required", NAMED])

@@ -192,6 +192,10 @@ REFUSED = {
     "100,000 open objects": Grammar("json_schema", '{"a":' * 50_000),
     "300 KB": schema({"enum": ["x" * 300_000]}),
     "6,000 properties": schema({"properties": {f"p{i}": {} for i in range(6_000)}}),
+    "multiples of a million": schema({"type": "integer", "multipleOf": 999_983}),
+    "many multiples": schema(
+        {"properties": {f"p{i}": {"type": "integer", "multipleOf": 9_000 + i} for i in range(900)}}
+    ),
     "what is not supported": schema({"type": "array", "uniqueItems": True}),
     "what is not supported, leniently": schema(
         {"type": "array", "uniqueItems": True, "x-guidance": {"lenient": True}}
@@ -223,6 +227,46 @@ def test_what_cannot_be_enforced_is_refused_at_once(compiler: GrammarCompiler, n
     with Timed() as timed, pytest.raises(GrammarError):
         compiler.compile(REFUSED[name])
     assert timed.cpu_s < REFUSAL_S
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_hostile_grammars_leave_no_trace_in_memory(compiler: GrammarCompiler) -> None:
+    before = resident_bytes()
+    for grammar in REFUSED.values():
+        with pytest.raises(GrammarError):
+            compiler.compile(grammar)
+    assert resident_bytes() - before < 64 * 2**20
+
+
+COSTLY = {
+    "long gaps": schema({"type": "string", "pattern": "^.{0,2000}x.{0,2000}$"}),
+    "repeated gaps": schema({"type": "string", "pattern": "(.*a){20}"}),
+    "a memory of 300 letters": schema({"type": "string", "pattern": "^(a|b)*c.{300}$"}),
+    "classes of Unicode": schema({"type": "string", "pattern": r"^(\p{L}|\p{N}){1,500}\p{Lu}$"}),
+    "sixty patterns": schema({"anyOf": [{"pattern": f"^.*{i}.*x{i}$"} for i in range(60)]}),
+    "900 optional names": schema(
+        {"type": "object", "properties": {f"p{i}": {"type": "integer"} for i in range(900)}}
+    ),
+    "a long list": schema({"type": "array", "minItems": 10_000, "items": {"type": "integer"}}),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_is_enforced_costs_little_at_every_token(
+    compiler: GrammarCompiler, tiny_tokenizer: Tokenizer, name: str
+) -> None:
+    """One engine serves everybody: no schema may hold it up, or fail after it was accepted."""
+    mask, draw, tokens = compiler.compile(COSTLY[name]), random.Random(1), 0
+    with Timed() as timed:
+        while tokens < 100 and (choices := set(allowed(mask)) - tiny_tokenizer.stop_ids):
+            mask.accept(draw.choice(sorted(choices)))
+            tokens += 1
+    assert tokens > 0
+    assert timed.cpu_s / tokens < 0.02
 
 
 def test_the_next_grammar_is_compiled_after_one_was_stopped(compiler: GrammarCompiler) -> None:
