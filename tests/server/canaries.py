@@ -5,6 +5,7 @@ In: nothing.  Out: bodies, well formed and not, and the places whose words a tex
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -26,6 +27,11 @@ class Canaries:
     def found_in(self, text: str) -> set[str]:
         """Return the places whose words are in the text."""
         return {place for word, place in self.places.items() if word in text}
+
+
+def held(text: str, secrets: Mapping[str, str]) -> set[str]:
+    """Return the names of the secrets that are in the text, by what is secret of them."""
+    return {name for name, secret in secrets.items() if secret[-30:] in text}
 
 
 def write(canaries: Canaries, route: str, template: Any, path: str = "") -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.postgres import Cluster
+from tests.postgres import Cluster, memory_disk
 from tests.server.openai_client import closing
 from tests.server.serving import Served, served
 from tests.tiny import TinyLlama
@@ -39,6 +40,13 @@ def postgres_server(
     with served(tmp_path_factory.mktemp("postgres"), tiny_path, url=url) as running:
         running.wait_ready()
         yield running
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where a program's home is: in memory, for its commits wait for the disk."""
+    with tempfile.TemporaryDirectory(prefix="puna-server-", dir=memory_disk()) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(params=["server", "postgres_server"], ids=["sqlite", "postgresql"])

@@ -10,8 +10,10 @@ import logging
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,8 +25,8 @@ from sqlalchemy import select
 from puna.accounts import SCOPES, Keys, Ledger, Links, Store, Tenants, Users
 from puna.accounts.backup import tables
 from puna.server.discretion import Discreet
-from tests.postgres import Cluster
-from tests.server.canaries import BODIES, FAULTS, MODEL, Canaries, write
+from tests.postgres import memory_disk
+from tests.server.canaries import BODIES, FAULTS, MODEL, Canaries, held, write
 from tests.server.process import Puna, keep_model
 
 # Where what was written is kept on purpose; everywhere else it has no place.
@@ -69,7 +71,14 @@ class Installation:
         self.web.close()
         self.owners_web.close()
         self.store.close()
-        self.puna.kill()
+
+    def send_everything(self) -> None:
+        self.send_api()
+        self.send_raw()
+        self.send_and_leave()
+        self.send_pages()
+        self.send_person_api()
+        self.start_tools()
 
     def post(self, path: str, body: dict[str, Any], key: str = "") -> httpx2.Response:
         headers = {"Authorization": f"Bearer {key or self.key}"}
@@ -181,29 +190,20 @@ class Installation:
             time.sleep(0.1)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def installation(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_path: Path
-) -> Iterator[Installation]:
-    home = tmp_path_factory.mktemp("discreet")
-    database = f"sqlite:///{home}/accounts.db"
-    if request.param == "postgresql":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        database = cluster.url(cluster.create())
-    keep_model(home, "tiny", tiny_path)
-    puna = Puna(home, "tiny", database)
-    puna.wait_ready()
-    installation = Installation(puna, home, database)
-    try:
-        installation.send_api()
-        installation.send_raw()
-        installation.send_and_leave()
-        installation.send_pages()
-        installation.send_person_api()
-        installation.start_tools()
+@pytest.fixture(scope="module")
+def installation(tiny_path: Path) -> Iterator[Installation]:
+    with ExitStack() as stack:
+        disk = tempfile.TemporaryDirectory(prefix="puna-discreet-", dir=memory_disk())
+        home = Path(stack.enter_context(disk))
+        database = f"sqlite:///{home}/accounts.db"
+        keep_model(home, "tiny", tiny_path)
+        puna = Puna(home, "tiny", database)
+        stack.callback(puna.kill)
+        puna.wait_ready()
+        installation = Installation(puna, home, database)
+        stack.callback(installation.close)
+        installation.send_everything()
         yield installation
-    finally:
-        installation.close()
 
 
 def test_no_log_holds_what_people_wrote(installation: Installation) -> None:
@@ -290,11 +290,6 @@ def test_an_unforeseen_error_is_logged_without_its_words() -> None:
     assert "builtins.KeyError" in told
     assert "test_discretion.py" in told
     assert canary not in told.replace("canary", "")
-
-
-def held(text: str, secrets: Mapping[str, str]) -> set[str]:
-    """Return the names of the secrets that are in the text, by what is secret of them."""
-    return {name for name, secret in secrets.items() if secret[-30:] in text}
 
 
 def family(pid: int) -> list[int]:

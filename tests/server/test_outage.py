@@ -38,11 +38,11 @@ class Outage:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def outage(request: pytest.FixtureRequest, tmp_path: Path, slow_path: Path) -> Iterator[Outage]:
-    keep_model(tmp_path, "slow", slow_path)
+def outage(request: pytest.FixtureRequest, folder: Path, slow_path: Path) -> Iterator[Outage]:
+    keep_model(folder, "slow", slow_path)
     if request.param == "sqlite":
-        database = f"sqlite:///{tmp_path}/accounts.db"
-        puna = Puna(tmp_path, "slow", database)
+        database = f"sqlite:///{folder}/accounts.db"
+        puna = Puna(folder, "slow", database)
         yield Outage(puna, database, lambda: fill(puna, ROOM_BYTES), lambda: fill(puna, -1))
         puna.kill()
         return
@@ -50,7 +50,7 @@ def outage(request: pytest.FixtureRequest, tmp_path: Path, slow_path: Path) -> I
         pytest.skip("PostgreSQL's binaries are not on this machine")
     cluster = Cluster(binaries)
     database = cluster.url(cluster.create())
-    puna = Puna(tmp_path, "slow", database)
+    puna = Puna(folder, "slow", database)
     yield Outage(puna, database, cluster.stop, cluster.start)
     puna.kill()
     cluster.close()
