@@ -53,7 +53,7 @@ def at(server: Hostile, trick: str, token_file: str = "") -> ToolServer:
         ("endless", "longer than 8 MiB"),
         ("events", "ended without a response"),
         ("one-event", "SSE"),
-        ("packed", "hostile"),
+        ("packed", "parse"),
     ],
 )
 def test_an_answer_that_does_not_end_is_cut(server: Hostile, trick: str, words: str) -> None:
