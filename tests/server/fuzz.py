@@ -38,6 +38,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from puna.accounts import SCOPES, Users
 from puna.server import ServerSettings
 from tests.server.serving import MODEL, Served, served
 from tests.tiny import TinyLlama
@@ -147,7 +148,7 @@ def _fuzzed(
 ) -> Found:
     found, began = Found(operation.label), time.monotonic()
     with requests.Session() as session:
-        session.headers.update(server.headers())
+        session.headers.update(server.headers(_persons_key(server)))
         sender = Sender(found, session, server.url)
         halves = {GenerationMode.NEGATIVE: cases // 2, GenerationMode.POSITIVE: cases - cases // 2}
         for mode, share in halves.items():
@@ -221,6 +222,14 @@ def _kept(server: Served) -> str:
     url = f"{server.url}/v1/responses"
     answer = httpx2.post(url, json=body, headers=server.headers(), timeout=60)
     return str(answer.raise_for_status().json()["id"])
+
+
+def _persons_key(server: Served) -> str:
+    """Return a key with every scope that opens a person's own conversations, too."""
+    users, address = Users(server.services.store), "person@example.org"
+    if address not in [user.email for user in users.list()]:
+        users.create(address, "a long pass phrase", role="owner")
+    return server.services.keys.create("fuzz", scopes=SCOPES, user=address).secret
 
 
 THERE: dict[str, Callable[[Served], str]] = {"model": lambda _: MODEL, "response_id": _kept}
