@@ -26,12 +26,10 @@ from puna.text.tokenizer import Tokenizer
 Kind = Literal["json_schema", "json_object", "regex", "lark", "calls"]
 
 # One space after a comma or colon, as models are used to; endless space is how small ones get lost.
-# No \\u: two escapes for one character would be counted as two, and half of one is no text.
 JSON_OPTIONS: Any = {
     "whitespace_pattern": " ?",
     "lenient": False,
     "coerce_one_of": False,
-    "json_allowed_escapes": 'nrbtf\\"',
 }
 # The trial knows no vocabulary, so there the control token is a plain text.
 TAG_RULE, TAG_RULE_ON_TRIAL = "\ntag: <|python_tag|>\n", '\ntag: "<|python_tag|>"\n'

@@ -47,6 +47,11 @@ _SHARED = ("$defs", "definitions")
 # Looking around, referring back and the edges of words are beyond regular languages, or ours.
 _IRREGULAR = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?:[=!]|<[=!])|\\[1-9bBk])")
 
+# The library lets \\" and \\\\ stand for any class that holds all control characters, though it may
+# exclude them, as [^"] does.  Without the zero byte a class is a little narrower, and read rightly.
+_NEGATED = re.compile(r"((?<!\\)(?:\\\\)*\[\^)")
+_FROM_ZERO = re.compile(r"(?:\x00|\\0|\\x00|\\u0000|\\[xu]\{0+\})-")
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -115,9 +120,15 @@ class _Cleaning:
         return _without_choices(kept) if self._loosen else kept
 
     def _inside(self, keyword: str, value: Any, path: str) -> Any:
+        if keyword == "pattern" and isinstance(value, str):
+            return _narrowed(value)
         if keyword in _NAMED and isinstance(value, dict):
             names = value if keyword not in _SHARED else self._used_of(value, path)
-            return {name: self._cleaned(value[name], f"{path}/{_escaped(name)}") for name in names}
+            spelt = _narrowed if keyword == "patternProperties" else str
+            return {
+                spelt(name): self._cleaned(value[name], f"{path}/{_escaped(name)}")
+                for name in names
+            }
         if (keyword in _LISTED or keyword == "items") and isinstance(value, list):
             return [self._cleaned(one, f"{path}/{at}") for at, one in enumerate(value)]
         return self._cleaned(value, path) if keyword in _SINGLE else value
@@ -125,6 +136,11 @@ class _Cleaning:
     def _used_of(self, shared: Schema, path: str) -> list[str]:
         """Return the names of shared schemas that something refers to."""
         return [name for name in shared if any(_leads(r, path, name) for r in self._used)]
+
+
+def _narrowed(pattern: str) -> str:
+    """Return the pattern with the zero byte taken from its negated classes."""
+    return _NEGATED.sub(r"\1\\x00", pattern)
 
 
 def _fault(keyword: str, value: Any, schema: Schema, path: str, root: Schema) -> Fault | None:
@@ -136,6 +152,8 @@ def _fault(keyword: str, value: Any, schema: Schema, path: str, root: Schema) ->
         reason = f"is {value!r}, which cannot be enforced; known are {', '.join(sorted(FORMATS))}"
     elif keyword == "pattern" and isinstance(value, str) and _IRREGULAR.search(value):
         reason = "looks around, refers back or asks for a word's edge, which cannot be enforced"
+    elif keyword == "pattern" and isinstance(value, str) and _FROM_ZERO.search(value):
+        reason = "has a range from the zero byte on, which cannot be enforced"
     elif keyword in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool):
         reason = "must be a number"
     elif keyword == "minProperties" and _asks_for_distinct_names(value, schema):

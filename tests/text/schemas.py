@@ -43,6 +43,15 @@ SCHEMAS: dict[str, Schema] = {
     "a pattern with a slash": {"type": "string", "pattern": "^https?:\\/\\/[a-z]{1,8}\\.org$"},
     "a pattern and a length": {"type": "string", "pattern": "^[a-z]*$", "maxLength": 5},
     "quotes in a pattern": {"type": "string", "pattern": '^"[a-z]{1,3}"$'},
+    "no quotes": {"type": "string", "pattern": '^[^"]{1,3}$'},
+    "no backslash, no letter": {"type": "string", "pattern": "^[^\\\\a-z]{2}$"},
+    "names without quotes": {
+        "type": "object",
+        "patternProperties": {'^[^"a]{1,2}$': WHOLE},
+        "additionalProperties": False,
+        "maxProperties": 2,
+    },
+    "control characters": {"enum": ["a\x00b", "\x1f"]},
     "a date": {"type": "string", "format": "date"},
     "a time": {"type": "string", "format": "time"},
     "a moment": {"type": "string", "format": "date-time"},
@@ -212,6 +221,7 @@ REFUSED: dict[str, tuple[Schema, str]] = {
     "dependent": ({"dependentRequired": {"a": ["b"]}}, '"dependentRequired" at #'),
     "unevaluated": ({"unevaluatedProperties": False}, '"unevaluatedProperties" at #'),
     "an unknown format": (closed({"c": {"format": "color"}}), '"format" at #/properties/c'),
+    "control characters": ({"pattern": "^[\\x00-\\x1f]$"}, '"pattern" at #'),
     "a lookahead": (several({"pattern": "^(?!x)"}, 0, 1), '"pattern" at #/items'),
     "a broken pattern": (
         closed({"p": {"type": "string", "pattern": "("}}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +60,36 @@ def test_what_is_said_under_a_schema_validates(
     assert len(whole) >= WALKS // 2
     for answer in whole:
         check(SCHEMAS[name], answer)
+
+
+CLASSES = [
+    *('[^"]', r"[^\\]", r'[^"\\]', "[^a-z]", r"\W", r"\D", r"\S", r"\s", ".", "[!-~]", r"[^\n]"),
+    *(r"[^\x1f]", r"[\t\n]", r'[^\s"]', r"[ -\[]", r"[\x01-\x20]", '[^"]|[\\\\]', r"(?:[^\"]|a)"),
+]
+
+
+@pytest.mark.parametrize("one", CLASSES)
+def test_a_class_lets_through_what_python_says_belongs_to_it(
+    compiler: GrammarCompiler, tiny_tokenizer: Tokenizer, one: str
+) -> None:
+    """Quotes, backslashes and control characters are escapes in JSON, and count as themselves."""
+    mask = compiler.compile(
+        Grammar("json_schema", json.dumps({"type": "string", "pattern": f"^(?:{one})$"}))
+    )
+    let = [
+        chr(code) for code in range(128) if lets(mask.fork(), tiny_tokenizer, json.dumps(chr(code)))
+    ]
+    assert let
+    assert [char for char in let if not re.fullmatch(one, char)] == []
+
+
+def lets(mask: Mask, tokenizer: Tokenizer, text: str) -> bool:
+    """Whether the whole answer may be `text`."""
+    for token in tokenizer.encode(text):
+        if not mask.bits()[token // 32] >> np.uint32(token % 32) & 1:
+            return False
+        mask.accept(token)
+    return any(mask.bits()[stop // 32] >> np.uint32(stop % 32) & 1 for stop in tokenizer.stop_ids)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from puna.accounts.store import Store
-from puna.services.assistant.answer import Question
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.commands import command_in
 from puna.services.assistant.events import CallFinished, CallStarted, Said
+from puna.services.assistant.question import Question
 from tests.services.assistant.conftest import Clock, person
 from tests.services.assistant.scripted import Scripted, says
 from tests.services.assistant.test_answer import ask, ended
