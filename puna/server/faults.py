@@ -87,7 +87,9 @@ def _joined(findings: Sequence[Finding]) -> str:
 def _place(finding: Finding, body: object) -> Place:
     """The fields and numbers that lead there; pydantic names the types that it tried as well."""
     loc: Place = tuple(finding["loc"])
-    loc = loc[1:] if loc[:1] in (("body",), ("path",), ("query",)) else loc
+    if loc[:1] in (("path",), ("query",), ("header",)):
+        return loc[1:]
+    loc = loc[1:] if loc[:1] == ("body",) else loc
     place: list[int | str] = []
     here = body
     for part in loc:

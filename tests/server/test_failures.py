@@ -88,6 +88,11 @@ def test_what_is_missing_is_named(server: Served) -> None:
     assert error(server, 400, "/v1/embeddings", json={"model": MODEL})["param"] == "input"
 
 
+def test_a_query_that_does_not_fit_is_named(server: Served) -> None:
+    told = error(server, 400, "/v1/responses/resp_x/input_items?limit=many", "GET")
+    assert told["param"] == "limit"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "meant"),
     [
