@@ -160,11 +160,11 @@ def _fuzzed(
 def described(server: Served) -> dict[str, Any]:
     """The server's description, with the names of what is there: other names end early."""
     schema: dict[str, Any] = json.loads(json.dumps(server.app.openapi()))
-    for body in schema["components"]["schemas"].values():
-        if "model" in body.get("properties", {}):
-            body["properties"]["model"] = {"type": "string", "enum": [MODEL]}
     bodies = schema["components"]["schemas"]
     bodies |= {name: _bounded(bodies[name]) for name in _sent(schema)}
+    for name in _sent(schema):
+        if "model" in bodies[name].get("properties", {}):
+            bodies[name]["properties"]["model"] = {"type": "string", "enum": [MODEL]}
     _make_likely(bodies)
     for path in schema["paths"].values():
         for operation in path.values():
