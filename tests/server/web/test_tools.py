@@ -15,9 +15,17 @@ from playwright.sync_api import Browser, Page, expect
 from puna.chat import Tool as Definition
 from puna.server.web.house import House
 from puna.server.web.site import Site
+from puna.services.assistant.answer import Answering
+from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.events import Begun
+from puna.services.assistant.owner import Owner
+from puna.services.assistant.question import Question
 from puna.services.assistant.tools.remote import RemoteTools
 from tests.server.web.browser import Watch, served
 from tests.server.web.house import OWNER, guest, new_house, owner
+from tests.services.assistant.scripted import Scripted, calls, says
+from tests.services.assistant.tools.hostile_server import hostile
+from tests.services.assistant.tools.over_http import served_over_http
 
 SMALL = str(Path(__file__).parents[2] / "services/assistant/tools/small_server.py")
 COMMAND = shlex.join([sys.executable, SMALL])
@@ -55,6 +63,8 @@ def press(page: Page, button: str) -> None:
     """Press what changes the server, and wait until the page is there anew."""
     with page.expect_event("load"):
         page.locator(CARD).get_by_role("button", name=button).click()
+        if button == "Remove":  # the page asks before it does
+            page.click("#sure >> button:text-is('Remove')")
 
 
 def test_a_server_is_added_its_tools_allowed_and_it_is_removed(page: Page, house: House) -> None:
@@ -74,11 +84,62 @@ def test_a_server_is_added_its_tools_allowed_and_it_is_removed(page: Page, house
     assert not house.assistant.servers.list()[0].enabled
     press(page, "Switch on")
     expect(page.locator(f"{CARD} input:checked")).to_have_count(1)  # what was allowed still is
-    card.get_by_role("button", name="Remove").click()
-    with page.expect_event("load"):
-        page.click("#sure >> button:text-is('Remove')")
+    press(page, "Remove")
     expect(page.locator(CARD)).to_have_count(0)
     assert house.assistant.servers.list() == []
+
+
+def test_a_server_behind_an_address_is_added_used_by_a_model_and_removed(
+    page: Page, house: House
+) -> None:
+    with served_over_http() as url:
+        add(page, "small", address=url)
+        expect(page.locator(f"{CARD} .tag.on")).to_have_text("answers", timeout=20_000)
+        page.locator(f"{CARD} .tool", has_text="Add two numbers.").locator("input").check()
+        press(page, "Allow what is ticked")
+        person = house.users.get(OWNER["email"])
+        talk = answered_with_a_call(house, Owner(person.tenant_id, person.id))
+        console = page.url
+        page.goto(console.replace("/console/tools", f"/c/{talk}"))
+        note = page.locator("details.tool")
+        expect(note).to_contain_text("small: add")
+        expect(note).to_contain_text("answer: 5")
+        expect(page.locator(".prose")).to_have_text("It is five.")
+        page.goto(console)
+        press(page, "Remove")
+        expect(page.locator(CARD)).to_have_count(0)
+        assert house.assistant.servers.list() == []
+
+
+def answered_with_a_call(house: House, owner: Owner) -> str:
+    """Have a scripted model call what the owner allowed; returns the conversation."""
+
+    async def asked() -> str:
+        assistant = Assistant(house.assistant.store)
+        model = Scripted(calls("small__add", '{"left": 2, "right": 3}'), says("It is five."))
+        question = Question(text="What is two and three?")
+        events = Answering(assistant).answer(owner, question, model)
+        told = [event async for event in events]
+        await assistant.close()
+        assert model.tools[0][-1] == "small__add"
+        return next(event.conversation.id for event in told if isinstance(event, Begun))
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(asked())).result()
+
+
+@pytest.mark.parametrize(
+    ("trick", "words"),
+    [("redirect-307", "not followed"), ("endless", "longer than 8 MiB"), ("packed", "parse")],
+)
+def test_an_address_that_means_harm_is_shown_with_its_fault(
+    page: Page, trick: str, words: str
+) -> None:
+    with hostile() as server, hostile() as elsewhere:
+        server.elsewhere = elsewhere.address
+        add(page, "small", address=f"{server.address}/{trick}")
+        expect(page.locator(f"{CARD} .warn")).to_contain_text(words, timeout=20_000)
+        assert elsewhere.seen == []
 
 
 def test_a_tool_that_changed_its_words_stands_unticked_and_marked(page: Page, house: House) -> None:
