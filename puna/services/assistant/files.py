@@ -1,13 +1,12 @@
 """Files that a person attached: kept as they came, cut into passages, searched, deleted for good.
 
 In: an owner, a name and bytes; later a question.  Out: files, and passages that answer it.
-Does not know how a file is parsed (reading/), nor how a passage is quoted (citations.py).
+Does not know how a file is parsed (reading/), nor how passages are found (library.py).
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,17 +14,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    Select,
-    String,
-    Text,
-    func,
-    select,
-)
+from sqlalchemy import ForeignKey, Integer, LargeBinary, Select, String, func, select
 from sqlalchemy.orm import Mapped, Session, deferred, mapped_column
 
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
@@ -33,17 +22,15 @@ from puna.accounts.store import Store
 from puna.errors import FileRefusedError
 from puna.services.assistant.index import overwrite_deleted
 from puna.services.assistant.indexes import EVERY_INDEX, forget_file
-from puna.services.assistant.indexes import PASSAGE_WORDS as WORDS
+from puna.services.assistant.library import Library, OfFile
 from puna.services.assistant.owner import Owned, Owner, found, own
-from puna.services.assistant.passages import Passage, Place, cut
-from puna.services.assistant.ranking import Embedder, bm25, fused, nearness, question_words
+from puna.services.assistant.passages import Passage, cut
+from puna.services.assistant.ranking import Embedder
 from puna.services.assistant.reading import ReadingLimits, read
 from puna.services.assistant.reading.kinds import MEDIA_TYPES
 from puna.services.assistant.sweeper import sweep
-from puna.services.assistant.words import Term, folded_words, stem
 
 LONGEST_NAME = 200
-MOST_CANDIDATES = 1_000  # passages with a word of the question that are scored
 
 
 @dataclass(frozen=True)
@@ -122,29 +109,6 @@ class FileRow(Owned, Base):
         )
 
 
-class PassageRow(Base):
-    """One passage."""
-
-    __tablename__ = "assistant_passages"
-
-    number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
-    file_id: Mapped[str] = mapped_column(
-        ForeignKey("assistant_files.id", ondelete="CASCADE"), index=True
-    )
-    ordinal: Mapped[int] = mapped_column(Integer)
-    text: Mapped[str] = mapped_column(Text)
-    heading: Mapped[str] = mapped_column(Text)
-    place: Mapped[Any] = mapped_column(JSON)
-    line_numbers: Mapped[Any] = mapped_column(JSON)
-    words: Mapped[int] = mapped_column(Integer)
-    embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
-
-    def passage(self) -> Passage:
-        """Return it as plain data."""
-        place, numbers = Place(**self.place), tuple(self.line_numbers)
-        return Passage(self.ordinal, self.text, place, self.heading, numbers)
-
-
 class Files:
     """Every person's files."""
 
@@ -159,7 +123,7 @@ class Files:
         self._store, self._clock = store, clock
         self._sweep = sweep_soon or partial(sweep, store, EVERY_INDEX)
         self.limits = limits or FileLimits()
-        self._embedder = embedder
+        self._library = Library(embedder)
 
     def add(
         self, owner: Owner, name: str, data: bytes, *, conversation_id: str | None = None
@@ -174,7 +138,7 @@ class Files:
             return known
         document = read(name, data, self.limits.reading)
         passages = list(cut(document))
-        vectors = self._vectors([passage.text for passage in passages])
+        vectors = self._library.vectors(passages)
         row = FileRow(
             id=new_id("fil"),
             tenant_id=owner.tenant_id,
@@ -194,7 +158,7 @@ class Files:
             self._check_room(owner, len(data))
             session.add(row)
             session.flush()
-            _keep_passages(session, row.id, passages, vectors)
+            self._library.keep(session, row.id, passages, vectors)
         return row.file()
 
     def get(self, owner: Owner, file_id: str) -> File:
@@ -211,11 +175,8 @@ class Files:
         """Return one passage, for a citation that is opened."""
         with self._store.read() as session:
             file = _find(session, owner, file_id)
-            query = select(PassageRow).where(
-                PassageRow.file_id == file.id, PassageRow.ordinal == ordinal
-            )
-            row: PassageRow = found(session, query, f"passage of {file.name!r}", str(ordinal))
-            return Found(file.id, file.name, row.passage())
+            passage = self._library.passage(session, file.id, ordinal)
+            return Found(file.id, file.name, passage)
 
     def list(self, owner: Owner, *, conversation_id: str | None = None) -> list[File]:
         """Return the files, of one conversation or all, the latest first."""
@@ -244,11 +205,7 @@ class Files:
     def mend(self) -> int:
         """Index the passages that are not: a restored copy brings none.  Return how many."""
         with self._store.write() as session:
-            numbers = WORDS.missing(session, PassageRow.__tablename__)
-            for number in numbers:
-                row = session.get_one(PassageRow, number)
-                WORDS.put(session, number, f"{row.heading} {row.text}")
-            return len(numbers)
+            return self._library.mend(session)
 
     def kept(self, owner: Owner) -> Kept:
         """Return what the person keeps."""
@@ -266,22 +223,16 @@ class Files:
     ) -> Sequence[Found]:
         """Return the passages that answer best, of these files or of all that the person has."""
         with self._store.read() as session:
-            scope = _scope(owner, file_ids)
-            candidates = _candidates(session, scope, question)
-            orders = [_by_words(session, scope, question, candidates)]
-            if self._embedder is not None:
-                orders.append(_by_meaning(session, scope, self._embedder.embed([question])[0]))
-            numbers = fused(*orders)[:limit]
-            return _found(session, numbers)
+            files = _scope(owner, file_ids)
+            return _named(session, self._library.search(session, files, question, limit))
 
     def beginning(
         self, owner: Owner, file_ids: Sequence[str], *, limit: int = 200
     ) -> Sequence[Found]:
         """Return the first passages of these files, file by file."""
-        order = (PassageRow.file_id, PassageRow.ordinal)
         with self._store.read() as session:
-            query = select(PassageRow.number).where(PassageRow.file_id.in_(_scope(owner, file_ids)))
-            return _found(session, session.scalars(query.order_by(*order).limit(limit)).all())
+            files = _scope(owner, file_ids)
+            return _named(session, self._library.beginning(session, files, limit))
 
     def _check_room(self, owner: Owner, n_bytes: int) -> None:
         kept = self.kept(owner)
@@ -307,11 +258,6 @@ class Files:
             row = session.scalars(query).first()
             return row.file() if row else None
 
-    def _vectors(self, texts: Sequence[str]) -> Sequence[bytes | None]:
-        if self._embedder is None:
-            return [None] * len(texts)
-        return [_packed(vector) for vector in self._embedder.embed(texts)]
-
 
 def file_name(name: str) -> str:
     """Return a name without folders and controls, cut in front of its ending."""
@@ -321,28 +267,6 @@ def file_name(name: str) -> str:
     if len(name) > LONGEST_NAME:
         name = name[: LONGEST_NAME - len(suffix)] + suffix
     return name or "file"
-
-
-def _keep_passages(
-    session: Session, file_id: str, passages: Sequence[Passage], vectors: Sequence[bytes | None]
-) -> None:
-    rows = [
-        PassageRow(
-            file_id=file_id,
-            ordinal=passage.ordinal,
-            text=passage.text,
-            heading=passage.heading,
-            place=vars(passage.place),
-            line_numbers=list(passage.line_numbers),
-            words=len(folded_words(passage.text)),
-            embedding=vector,
-        )
-        for passage, vector in zip(passages, vectors, strict=True)
-    ]
-    session.add_all(rows)
-    session.flush()
-    for row in rows:
-        WORDS.put(session, row.number, f"{row.heading} {row.text}")
 
 
 def _find(session: Session, owner: Owner, file_id: str) -> FileRow:
@@ -356,58 +280,9 @@ def _scope(owner: Owner, file_ids: Sequence[str] | None) -> Select[Any]:
     return scope if file_ids is None else scope.where(FileRow.id.in_(file_ids))
 
 
-def _candidates(session: Session, scope: Select[Any], question: str) -> dict[int, str]:
-    """Return passages with a word of the question, in whatever number it stands there."""
-    wanted = [Term((stem(word),), prefix=True) for word in question_words(question)]
-    if not wanted:
-        return {}
-    match = WORDS.any_of(session, wanted)
-    query = (
-        select(PassageRow.number, PassageRow.heading, PassageRow.text)
-        .join(match, match.c.number == PassageRow.number)
-        .where(PassageRow.file_id.in_(scope))
-        .order_by(match.c.rank)
-        .limit(MOST_CANDIDATES)
-    )
-    return {number: f"{heading} {text}" for number, heading, text in session.execute(query)}
-
-
-def _by_words(
-    session: Session, scope: Select[Any], question: str, candidates: dict[int, str]
-) -> list[int]:
-    query = select(func.count(PassageRow.number), func.avg(PassageRow.words))
-    total, mean = session.execute(query.where(PassageRow.file_id.in_(scope))).one()
-    scores = bm25(question, candidates, total=int(total), mean_words=float(mean or 0))
-    return sorted(scores, key=lambda number: (-scores[number], number))
-
-
-def _by_meaning(session: Session, scope: Select[Any], wanted: Sequence[float]) -> list[int]:
-    query = select(PassageRow.number, PassageRow.embedding).where(
-        PassageRow.file_id.in_(scope), PassageRow.embedding.is_not(None)
-    )
-    near = {
-        number: nearness(wanted, _unpacked(vector)) for number, vector in session.execute(query)
-    }
-    return sorted(near, key=lambda number: (-near[number], number))
-
-
-def _found(session: Session, numbers: Sequence[int]) -> list[Found]:
-    query = (
-        select(PassageRow, FileRow.id, FileRow.name)
-        .join(FileRow, FileRow.id == PassageRow.file_id)
-        .where(PassageRow.number.in_(numbers))
-    )
-    by_number = {
-        row.number: Found(file_id, name, row.passage())
-        for row, file_id, name in session.execute(query)
-    }
-    return [by_number[number] for number in numbers]
-
-
-def _packed(vector: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(vector)}f", *vector)
-
-
-def _unpacked(data: bytes | None) -> tuple[float, ...]:
-    assert data is not None, "asked for rows that have one"
-    return struct.unpack(f"<{len(data) // 4}f", data)
+def _named(session: Session, passages: Sequence[OfFile]) -> list[Found]:
+    """Return passages with the names of their files."""
+    ids = {file_id for file_id, _ in passages}
+    rows = session.execute(select(FileRow.id, FileRow.name).where(FileRow.id.in_(ids)))
+    names = {row.id: row.name for row in rows}
+    return [Found(file_id, names[file_id], passage) for file_id, passage in passages]
