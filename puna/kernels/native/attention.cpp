@@ -18,6 +18,7 @@ Handle Tape::attention(const Handle& qkv, const std::shared_ptr<Rope>& rope, int
     const View from = qkv->view, to = y->view;
     add(Split::Items, Domain::Tokens, [this, from, rope, layer](int thread) { rotate_and_store(from, *rope, layer, thread); });
     add(Split::Items, Domain::Tokens, [this, from, layer](int thread) { attend_items(from, layer, thread); });
+    stages_.back().ask = [this, layer](int thread) { ask_first_keys(layer, thread); };
     add_by_rows(to, to, [this, to](int64_t, int64_t row) {
         finish_row(batch_.rows == 1 ? 0 : row, to.storage->x.data() + row * to.storage->width);
     });
@@ -40,6 +41,14 @@ void Tape::rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, in
         const float* value = key + shape_.kv_heads * head_dim;
         kernels.store(key, value, head_dim, position % kBlockTokens, cache_.part(layer, block, kv_head));
     }
+}
+
+// The keys of the item that this thread will most likely take first.
+void Tape::ask_first_keys(int64_t layer, int thread) const {
+    if (thread >= static_cast<int64_t>(plan_.items.size())) return;
+    const Keys keys = first_keys(plan_.items[static_cast<size_t>(thread)], layer);
+    for (int64_t key = keys.first; key < keys.first + keys.count; key += kBlockTokens)
+        ask_memory_for(block_of(keys.cache, key), kv_key_bytes(shape_.kv_type, shape_.head_dim));
 }
 
 void Tape::attend_items(const View& qkv, int64_t layer, int thread) {

@@ -79,13 +79,23 @@ void store(const float* key, const float* value, int64_t head_dim, int64_t slot,
     Block::store(key, value, head_dim, slot, block);
 }
 
+// A block that is wanted soon. It is asked of the memory line by line between multiplications: asked for at once, its
+// lines would fill the buffers of the cache, and the core would stand still. Null: nothing is wanted.
+struct Ahead {
+    const uint8_t* lines;
+    int64_t bytes_a_step;
+    void ask(int64_t step) const { __builtin_prefetch(lines + step * bytes_a_step, 0, 2); }
+    Ahead after(int64_t steps) const { return {lines + steps * bytes_a_step, bytes_a_step}; }
+};
+
 // kRows queries against kTiles tiles of 16 transposed keys, as they are kept or already widened.
 template <int kRows, int kTiles, class Key>
-inline void score_tiles(const float* q, int64_t head_dim, const Key* keys, float* scores) {
+inline void score_tiles(const float* q, int64_t head_dim, const Key* keys, const Ahead& ahead, float* scores) {
     F8 total[kRows][2 * kTiles];
     for (int r = 0; r < kRows; ++r)
         for (int v = 0; v < 2 * kTiles; ++v) total[r][v] = zero();
     for (int64_t d = 0; d < head_dim; ++d) {
+        ahead.ask(d);
         F8 key[2 * kTiles];
         for (int v = 0; v < 2 * kTiles; ++v) key[v] = widened(keys + (v / 2 * head_dim + d) * kTileTokens + v % 2 * 8);
         for (int r = 0; r < kRows; ++r) {
@@ -99,22 +109,24 @@ inline void score_tiles(const float* q, int64_t head_dim, const Key* keys, float
 
 // A block of 32 keys. Enough sums side by side hide how long one addition takes.
 template <int kRows, class Key>
-inline void score_block(const float* q, int64_t head_dim, const Key* keys, float* scores) {
+inline void score_block(const float* q, int64_t head_dim, const Key* keys, const uint8_t* ahead, int64_t ahead_bytes, float* scores) {
     if constexpr (4 * kRows <= kSums) {
-        score_tiles<kRows, 2>(q, head_dim, keys, scores);
+        score_tiles<kRows, 2>(q, head_dim, keys, {ahead, ahead_bytes / head_dim}, scores);
     } else {
-        score_tiles<kRows, 1>(q, head_dim, keys, scores);
-        score_tiles<kRows, 1>(q, head_dim, keys + kTileTokens * head_dim, scores + kTileTokens);
+        const Ahead half{ahead, ahead_bytes / (2 * head_dim)};
+        score_tiles<kRows, 1>(q, head_dim, keys, half, scores);
+        score_tiles<kRows, 1>(q, head_dim, keys + kTileTokens * head_dim, half.after(head_dim), scores + kTileTokens);
     }
 }
 
 // kRows queries: mix += weights x values for `count` tokens and 8 kVectors dimensions.
 template <int kRows, int kVectors, class Value>
-inline void mix_tile(const float* weights, const Value* values, int64_t count, int64_t head_dim, float* mix) {
+inline void mix_tile(const float* weights, const Value* values, int64_t count, int64_t head_dim, const Ahead& ahead, float* mix) {
     F8 total[kRows][kVectors];
     for (int r = 0; r < kRows; ++r)
         for (int v = 0; v < kVectors; ++v) total[r][v] = load(mix + r * head_dim + 8 * v);
     for (int64_t t = 0; t < count; ++t) {
+        ahead.ask(t);
         F8 value[kVectors];
         for (int v = 0; v < kVectors; ++v) value[v] = widened(values + t * head_dim + 8 * v);
         for (int r = 0; r < kRows; ++r) {
@@ -127,12 +139,13 @@ inline void mix_tile(const float* weights, const Value* values, int64_t count, i
 }
 
 template <int kRows, class Value>
-inline void mix_rows(const float* weights, const Value* values, int64_t count, int64_t head_dim, float* mix) {
+inline void mix_rows(const float* weights, const Value* values, int64_t count, int64_t head_dim, const uint8_t* ahead, int64_t ahead_bytes, float* mix) {
     int64_t d = 0;
+    const auto part = [&](int64_t width) { return Ahead{ahead + ahead_bytes * d / head_dim, ahead_bytes * width / (head_dim * kBlockTokens)}; };
     if constexpr (4 * kRows <= kSums)
-        for (; d + 32 <= head_dim; d += 32) mix_tile<kRows, 4>(weights, values + d, count, head_dim, mix + d);
-    for (; d + 16 <= head_dim; d += 16) mix_tile<kRows, 2>(weights, values + d, count, head_dim, mix + d);
-    if (d < head_dim) mix_tile<kRows, 1>(weights, values + d, count, head_dim, mix + d);
+        for (; d + 32 <= head_dim; d += 32) mix_tile<kRows, 4>(weights, values + d, count, head_dim, part(32), mix + d);
+    for (; d + 16 <= head_dim; d += 16) mix_tile<kRows, 2>(weights, values + d, count, head_dim, part(16), mix + d);
+    if (d < head_dim) mix_tile<kRows, 1>(weights, values + d, count, head_dim, part(8), mix + d);
 }
 
 // Calls op<n>(first) so that the rows are covered in tiles of kQueries and one exact leftover.
@@ -151,14 +164,6 @@ inline void in_tiles(int rows, Op op) {
 template <class Value>
 inline void widen(const Value* in, int64_t count, float* out) {
     for (int64_t i = 0; i < count; i += 8) store(out + i, widened(in + i));
-}
-
-// Asks for one block of keys or of values long before it is used: it is shorter than a hardware prefetcher needs
-// to find its pace. Values are asked for while their keys are scored, the next keys while values are mixed.
-template <class Value>
-inline void prefetch_block(const Value* values, int64_t head_dim) {
-    constexpr int64_t line = 64 / sizeof(Value);
-    for (int64_t i = 0; i < kBlockTokens * head_dim; i += line) __builtin_prefetch(values + i, 0, 2);
 }
 
 // Scores or weights of `queries` for one block's tokens, times what scales those tokens.
@@ -184,22 +189,20 @@ inline int64_t seen_keys(const Queries& in, int row, int64_t first_key) {
     return std::max<int64_t>(0, in.positions[in.batch_rows[row]] + 1 - first_key);
 }
 
-inline const uint8_t* block_of(const HeadCache& cache, int64_t key) { return cache.blocks + cache.table[key / kBlockTokens] * cache.block_bytes; }
-
 template <class Block>
 inline void score_span(const Queries& in, const HeadCache& cache, const Span& span) {
     const int queries = in.rows * in.heads;
-    const int64_t head_dim = in.head_dim;
+    const int64_t head_dim = in.head_dim, bytes = kBlockTokens * head_dim * sizeof(typename Block::Value);
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
         const uint8_t* block = block_of(cache, span.first_key + t);
         const auto* keys = Block::keys(block);
-        prefetch_block(Block::values(block, head_dim), head_dim);
+        const auto* ahead = reinterpret_cast<const uint8_t*>(Block::values(block, head_dim));
         if (queries > kQueries) widen(keys, kBlockTokens * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* q = span.q + first * head_dim;
             float* scores = span.scores + first * kSpanTokens + t;
-            if (queries > kQueries) score_block<rows>(q, head_dim, span.wide, scores);
-            else score_block<rows>(q, head_dim, keys, scores);
+            if (queries > kQueries) score_block<rows>(q, head_dim, span.wide, ahead, first == 0 ? bytes : 0, scores);
+            else score_block<rows>(q, head_dim, keys, ahead, bytes, scores);
         });
         if constexpr (Block::kScaled) scale_block(queries, Block::key_scales(block, head_dim), span.scores + t);
     }
@@ -239,19 +242,19 @@ inline void soften_span(const Queries& in, const Span& span, const Partial& out)
 template <class Block>
 inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span, const Keys* next, float* mix) {
     const int queries = in.rows * in.heads;
-    const int64_t head_dim = in.head_dim;
+    const int64_t head_dim = in.head_dim, bytes = kBlockTokens * head_dim * sizeof(typename Block::Value);
     std::memset(mix, 0, sizeof(float) * static_cast<size_t>(queries * head_dim));
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
         const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
         const uint8_t* block = block_of(cache, span.first_key + t);
         const auto* values = Block::values(block, head_dim);
-        if (next && t < next->count) prefetch_block(Block::keys(block_of(next->cache, next->first + t)), head_dim);
+        const uint8_t* ahead = next && t < next->count ? block_of(next->cache, next->first + t) : block;
         if constexpr (Block::kScaled) scale_block(queries, Block::value_scales(block, head_dim), span.scores + t);
         if (queries > kQueries) widen(values, count * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* weights = span.scores + first * kSpanTokens + t;
-            if (queries > kQueries) mix_rows<rows>(weights, span.wide, count, head_dim, mix + first * head_dim);
-            else mix_rows<rows>(weights, values, count, head_dim, mix + first * head_dim);
+            if (queries > kQueries) mix_rows<rows>(weights, span.wide, count, head_dim, ahead, first == 0 ? bytes : 0, mix + first * head_dim);
+            else mix_rows<rows>(weights, values, count, head_dim, ahead, bytes, mix + first * head_dim);
         });
     }
 }

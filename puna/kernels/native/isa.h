@@ -63,9 +63,11 @@ constexpr int kKvTypes = 2;
 
 // One KV head's part of a block: keys, transposed in two tiles [head_dim][16 tokens], then values
 // [token][head_dim], then, of bytes, the scales of the keys and of the values.
+constexpr int64_t kv_key_bytes(KvType type, int64_t head_dim) { return (type == KvType::F16 ? 2 : 1) * kBlockTokens * head_dim; }
+
 constexpr int64_t kv_block_bytes(KvType type, int64_t head_dim) {
-    const int64_t values = 2 * kBlockTokens * head_dim;
-    return type == KvType::F16 ? 2 * values : values + 2 * kBlockTokens * static_cast<int64_t>(sizeof(float));
+    const int64_t scales = type == KvType::F16 ? 0 : 2 * kBlockTokens * static_cast<int64_t>(sizeof(float));
+    return 2 * kv_key_bytes(type, head_dim) + scales;
 }
 
 // One KV head's keys and values in a layer's blocks.
@@ -74,6 +76,8 @@ struct HeadCache {
     int64_t block_bytes;       // from a block to the next
     const int32_t* table;      // the sequence's blocks
 };
+
+inline const uint8_t* block_of(const HeadCache& cache, int64_t key) { return cache.blocks + cache.table[key / kBlockTokens] * cache.block_bytes; }
 
 // Keys [first, first + kSpanTokens) of a head, as far as its sequence goes.
 struct Keys {

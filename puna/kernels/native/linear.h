@@ -44,7 +44,8 @@ PUNA_INLINE F8 add_bias(const Panel& p, const Rounded8& a, F8 total) {
     else return fma(p.bias[0], splat(a.sum), total);
 }
 
-// How far ahead of the multiplications the weights are asked for: a single row streams them from memory.
+// How far ahead of the multiplications the weights are asked for. Few rows multiply faster than the memory answers, and
+// the hardware loses its pace at every page. The first tile asks; for the others they are in the cache.
 constexpr int64_t kAheadBytes = 2048;
 
 inline void fetch_ahead(const char* panel, int64_t bytes) {
@@ -65,7 +66,7 @@ inline void dot_group(const typename Format::Packed* blocks, const Activations& 
     for (int64_t k = 0; k < panels; ++blocks) {
         const typename Format::Scales scales(*blocks);
         for (int panel = 0; panel < Format::kPanels; ++panel, ++k) {
-            if constexpr (kRows == 1) fetch_ahead(reinterpret_cast<const char*>(blocks) + panel * panel_bytes, panel_bytes);
+            if (first_row == 0) fetch_ahead(reinterpret_cast<const char*>(blocks) + panel * panel_bytes, panel_bytes);
             Panel p;
             Format::open(*blocks, panel, p);
             scales.open(*blocks, panel, p);
@@ -106,7 +107,7 @@ struct Q8_0 {
         }
         const float* d = x.d16 + row * panels;
         for (int64_t k = 0; k < panels; ++k) {
-            if constexpr (kRows == 1) fetch_ahead(reinterpret_cast<const char*>(blocks + k), sizeof(PackedQ8_0));
+            if (row == 0) fetch_ahead(reinterpret_cast<const char*>(blocks + k), sizeof(PackedQ8_0));
             I8 sums[kRows];
             PUNA_UNROLL
             for (int part = 0; part < kPanelValues / 2; part += kColumns) {

@@ -29,6 +29,7 @@ public:
     int64_t columns() const { return columns_; }
     int64_t groups() const { return (rows_ + kGroupRows - 1) / kGroupRows; }
     const uint8_t* packed() const { return packed_; }
+    const uint8_t* group(int64_t index) const { return packed_ + index * group_bytes(); }
     size_t bytes() const { return static_cast<size_t>(groups() * group_bytes()); }
 
 private:

@@ -10,6 +10,9 @@ namespace {
 // Gate and up columns made in one go: 16 groups of both stay in the second-level cache until they are multiplied.
 constexpr int64_t kSwigluGroups = 16;
 
+// What a thread asks for before it comes to a matrix: from there on the kernel asks for itself, a little ahead.
+constexpr int64_t kFirstBytes = 4096;
+
 void require_width(int64_t found, int64_t wanted, const char* operation) {
     if (found != wanted)
         throw std::invalid_argument(std::string(operation) + ": " + std::to_string(wanted) + " columns wanted, found " + std::to_string(found));
@@ -106,7 +109,7 @@ Handle Tape::products(const Handle& x, const std::vector<Weights>& matrices, con
     if (residual && residual->view.domain != x->view.domain) throw std::invalid_argument("linear_add: the residual has other rows");
     const Handle y = make(width, x->view.domain, false);
     const View from = x->view, to = y->view, added = residual ? residual->view : View{nullptr, from.domain, false};
-    add(Split::Columns, from.domain, [this, from, to, added, matrices, groups, width](int thread) {
+    add_by_columns(from, to, [this, from, to, added, matrices, groups, width](int thread) {
         const Range mine = share(groups, thread);
         const Activations a = activations(from, thread);
         const float* base = added.storage ? added.storage->x.data() + first_row(added, thread) * width : nullptr;
@@ -120,6 +123,13 @@ Handle Tape::products(const Handle& x, const std::vector<Weights>& matrices, con
             column += m->rows();
         }
     });
+    stages_.back().ask = [this, matrices, groups](int thread) {
+        int64_t first = share(groups, thread).begin;
+        for (const Weights& m : matrices) {
+            if (first < m->groups()) return ask_memory_for(m->group(first), kFirstBytes);
+            first -= m->groups();
+        }
+    };
     return y;
 }
 
@@ -135,7 +145,7 @@ Handle Tape::swiglu(const Handle& x, const Weights& gate, const Weights& up) {
     ask_integers(x, up->type());
     const Handle y = make(gate->rows(), x->view.domain, false), other = make(gate->rows(), x->view.domain, false);
     const View from = x->view, to = y->view, aside = other->view;
-    add(Split::Columns, from.domain, [this, from, to, aside, gate, up](int thread) {
+    add_by_columns(from, to, [this, from, to, aside, gate, up](int thread) {
         const Range mine = share(gate->groups(), thread);
         const Activations a = activations(from, thread);
         const int64_t width = gate->rows(), count = rows(from.domain);
@@ -149,6 +159,11 @@ Handle Tape::swiglu(const Handle& x, const Weights& gate, const Weights& up) {
                 isa_.silu_multiply(gates + row * width + column, ups + row * width + column, columns);
         }
     });
+    stages_.back().ask = [this, gate, up](int thread) {
+        const int64_t first = share(gate->groups(), thread).begin;
+        ask_memory_for(gate->group(first), kFirstBytes);
+        ask_memory_for(up->group(first), kFirstBytes);
+    };
     return y;
 }
 

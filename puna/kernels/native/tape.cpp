@@ -70,6 +70,16 @@ void Tape::add_by_rows(const View& x, const View& y, RowWork work) {
     read_since_barrier_.push_back(x.storage);
 }
 
+// Where the batch is a single row, every thread has made its own copy of what the columns are made of, so it need not
+// wait for the others, unless it writes where one of them may still be reading.
+void Tape::add_by_columns(const View& x, const View& y, std::function<void(int)> work) {
+    const bool follows = !stages_.empty() && stages_.back().split == Split::Rows && stages_.back().domain == y.domain && x.by_row;
+    const bool disturbs = std::find(read_since_barrier_.begin(), read_since_barrier_.end(), y.storage) != read_since_barrier_.end();
+    const std::vector<Storage*> reads = read_since_barrier_;
+    add(Split::Columns, y.domain, std::move(work));
+    stages_.back().meets_alone = !follows || disturbs;
+}
+
 Tape::Range Tape::share(int64_t count, int thread) const {
     return {count * thread / pool_.threads(), count * (thread + 1) / pool_.threads()};
 }
@@ -100,10 +110,18 @@ void Tape::prepare(const Batch& batch) {
 }
 
 void Tape::replay(int thread) {
-    for (const Stage& stage : stages_) {
-        if (stage.meets) pool_.barrier();
+    for (size_t i = 0; i < stages_.size(); ++i) {
+        const Stage& stage = stages_[i];
+        if (rows(stage.domain) == 1 ? stage.meets_alone && stage.meets : stage.meets) pool_.barrier();
         stage.work(thread);
+        if (stage.split != Split::Rows) ask_for_next(i + 1, thread);
     }
+}
+
+// A stage that streams from memory would begin by waiting for it: what it begins with comes while the threads meet.
+void Tape::ask_for_next(size_t stage, int thread) const {
+    while (stage < stages_.size() && !stages_[stage].ask) ++stage;
+    if (stage < stages_.size()) stages_[stage].ask(thread);
 }
 
 void Tape::run(const Batch& batch, float* out) {

@@ -66,8 +66,10 @@ private:
     struct Stage {
         Split split;
         Domain domain;
-        std::function<void(int)> work;  // argument: the thread
-        bool meets;                     // a barrier stands before it
+        std::function<void(int)> work;      // argument: the thread
+        bool meets;                         // a barrier stands before it
+        bool meets_alone = true;            // and also where the batch is a single row
+        std::function<void(int)> ask = {};  // asks the memory for what the stage begins with
     };
     struct Range {
         int64_t begin, end;
@@ -78,6 +80,7 @@ private:
     Handle make(int64_t width, Domain domain, bool by_row) const;
     void add(Split split, Domain domain, std::function<void(int)> work);
     void add_by_rows(const View& x, const View& y, RowWork work);
+    void add_by_columns(const View& x, const View& y, std::function<void(int)> work);
     void ask_integers(const Handle& x, Type type);
     Handle products(const Handle& x, const std::vector<Weights>& matrices, const Handle& residual);
 
@@ -89,12 +92,14 @@ private:
 
     void prepare(const Batch& batch);
     void replay(int thread);
+    void ask_for_next(size_t stage, int thread) const;
     void reserve_samples(int64_t width);
     void sample_share(const float* logits, int64_t rows, int64_t width, const Draw* draws, int32_t* tokens, int thread);
 
     void rotate_and_store(const View& qkv, const Rope& rope, int64_t layer, int thread);
     void attend_items(const View& qkv, int64_t layer, int thread);
     void attend_item(int64_t index, const View& qkv, int64_t layer, int thread);
+    void ask_first_keys(int64_t layer, int thread) const;
     Keys first_keys(const AttentionItem& item, int64_t layer) const;
     Keys span_keys(const AttentionTile& tile, int64_t kv_head, int64_t layer, int64_t span) const;
     std::optional<Keys> keys_after(int64_t item, int64_t layer) const;
