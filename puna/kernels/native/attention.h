@@ -7,85 +7,29 @@
 
 #include "elementwise.h"
 #include "isa.h"
+#include "kv_block.h"
 
 namespace puna::PUNA_SIMD {
 
 constexpr float kUnseen = -std::numeric_limits<float>::infinity();
 constexpr int kQueries = 4;  // queries per register tile: 4 x 2 accumulators, 2 loads, 1 broadcast
 
-// Offset of (token, 0) in a block of keys; the dimensions of a token lie kTileTokens apart.
-inline int64_t key_offset(int64_t slot, int64_t head_dim) {
-    return slot / kTileTokens * head_dim * kTileTokens + slot % kTileTokens;
-}
-
-inline F8 widened(const float* p) { return load(p); }
-inline F8 widened(const uint16_t* p) { return load_half(p); }
-inline F8 widened(const int8_t* p) { return load_i8(p); }
-
-// A KV head's part of a block, as isa.h lays it out.
-template <class T>
-struct KvBlock {
-    using Value = T;
-    static const T* keys(const uint8_t* block) { return reinterpret_cast<const T*>(block); }
-    static const T* values(const uint8_t* block, int64_t head_dim) { return keys(block) + kBlockTokens * head_dim; }
-    static T* slot_of_key(uint8_t* block, int64_t head_dim, int64_t slot) { return reinterpret_cast<T*>(block) + key_offset(slot, head_dim); }
-    static T* slot_of_value(uint8_t* block, int64_t head_dim, int64_t slot) {
-        return reinterpret_cast<T*>(block) + (kBlockTokens + slot) * head_dim;
-    }
-};
-
-struct HalfBlock : KvBlock<uint16_t> {
-    static constexpr bool kScaled = false;
-    static void store(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block) {
-        uint16_t *keys = slot_of_key(block, head_dim, slot), *values = slot_of_value(block, head_dim, slot);
-        for (int64_t d = 0; d < head_dim; d += 8) {
-            uint16_t eight[8];
-            store_half(eight, load(key + d));
-            for (int i = 0; i < 8; ++i) keys[(d + i) * kTileTokens] = eight[i];
-            store_half(values + d, load(value + d));
-        }
-    }
-};
-
-// x = d q for one token's key or value.
-inline float round_to_bytes(const float* x, int64_t count, int8_t* q, int64_t stride) {
-    F8 top = zero();
-    for (int64_t i = 0; i < count; i += 8) top = max(top, abs(load(x + i)));
-    const float peak = maximum(top), d = peak < kVanishing ? 0.0f : peak / 127.0f;
-    const F8 divisor = splat(d > 0.0f ? d : 1.0f);
-    for (int64_t i = 0; i < count; i += 8) {
-        int8_t eight[8];
-        store_rounded(eight, div(load(x + i), divisor));
-        for (int k = 0; k < 8; ++k) q[(i + k) * stride] = eight[k];
-    }
-    return d;
-}
-
-struct ByteBlock : KvBlock<int8_t> {
-    static constexpr bool kScaled = true;
-    static const float* key_scales(const uint8_t* block, int64_t head_dim) {
-        return reinterpret_cast<const float*>(block + 2 * kBlockTokens * head_dim);
-    }
-    static const float* value_scales(const uint8_t* block, int64_t head_dim) { return key_scales(block, head_dim) + kBlockTokens; }
-    static void store(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block) {
-        float* scales = reinterpret_cast<float*>(block + 2 * kBlockTokens * head_dim);
-        scales[slot] = round_to_bytes(key, head_dim, slot_of_key(block, head_dim, slot), kTileTokens);
-        scales[kBlockTokens + slot] = round_to_bytes(value, head_dim, slot_of_value(block, head_dim, slot), 1);
-    }
-};
-
-template <class Block>
-void store(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block) {
-    Block::store(key, value, head_dim, slot, block);
-}
-
-// A block that is wanted soon. It is asked of the memory line by line between multiplications: asked for at once, its
-// lines would fill the buffers of the cache, and the core would stand still. Null: nothing is wanted.
+// Lines of memory asked for one at each step of a loop.
 struct Ahead {
     const uint8_t* lines;
     int64_t bytes_a_step;
     void ask(int64_t step) const { __builtin_prefetch(lines + step * bytes_a_step, 0, 2); }
-    Ahead after(int64_t steps) const { return {lines + steps * bytes_a_step, bytes_a_step}; }
+};
+
+// Keys or values that are wanted soon. They are asked of the memory line by line between multiplications: asked for at
+// once, they would fill the buffers of the cache, and the core would stand still. No bytes: nothing is wanted.
+struct Wanted {
+    const uint8_t* block;
+    int64_t bytes;
+    // The part [first, first + count) of `whole`, asked for in `steps` steps.
+    Ahead part(int64_t first, int64_t count, int64_t whole, int64_t steps) const {
+        return {block + bytes * first / whole, bytes * count / (whole * steps)};
+    }
 };
 
 // kRows queries against kTiles tiles of 16 transposed keys, as they are kept or already widened.
@@ -109,13 +53,12 @@ inline void score_tiles(const float* q, int64_t head_dim, const Key* keys, const
 
 // A block of 32 keys. Enough sums side by side hide how long one addition takes.
 template <int kRows, class Key>
-inline void score_block(const float* q, int64_t head_dim, const Key* keys, const uint8_t* ahead, int64_t ahead_bytes, float* scores) {
+inline void score_block(const float* q, int64_t head_dim, const Key* keys, const Wanted& next, float* scores) {
     if constexpr (4 * kRows <= kSums) {
-        score_tiles<kRows, 2>(q, head_dim, keys, {ahead, ahead_bytes / head_dim}, scores);
+        score_tiles<kRows, 2>(q, head_dim, keys, next.part(0, 1, 1, head_dim), scores);
     } else {
-        const Ahead half{ahead, ahead_bytes / (2 * head_dim)};
-        score_tiles<kRows, 1>(q, head_dim, keys, half, scores);
-        score_tiles<kRows, 1>(q, head_dim, keys + kTileTokens * head_dim, half.after(head_dim), scores + kTileTokens);
+        score_tiles<kRows, 1>(q, head_dim, keys, next.part(0, 1, 2, head_dim), scores);
+        score_tiles<kRows, 1>(q, head_dim, keys + kTileTokens * head_dim, next.part(1, 1, 2, head_dim), scores + kTileTokens);
     }
 }
 
@@ -139,9 +82,9 @@ inline void mix_tile(const float* weights, const Value* values, int64_t count, i
 }
 
 template <int kRows, class Value>
-inline void mix_rows(const float* weights, const Value* values, int64_t count, int64_t head_dim, const uint8_t* ahead, int64_t ahead_bytes, float* mix) {
+inline void mix_rows(const float* weights, const Value* values, int64_t count, int64_t head_dim, const Wanted& next, float* mix) {
     int64_t d = 0;
-    const auto part = [&](int64_t width) { return Ahead{ahead + ahead_bytes * d / head_dim, ahead_bytes * width / (head_dim * kBlockTokens)}; };
+    const auto part = [&](int64_t width) { return next.part(d, width, head_dim, kBlockTokens); };
     if constexpr (4 * kRows <= kSums)
         for (; d + 32 <= head_dim; d += 32) mix_tile<kRows, 4>(weights, values + d, count, head_dim, part(32), mix + d);
     for (; d + 16 <= head_dim; d += 16) mix_tile<kRows, 2>(weights, values + d, count, head_dim, part(16), mix + d);
@@ -196,13 +139,13 @@ inline void score_span(const Queries& in, const HeadCache& cache, const Span& sp
     for (int64_t t = 0; t < span.count; t += kBlockTokens) {
         const uint8_t* block = block_of(cache, span.first_key + t);
         const auto* keys = Block::keys(block);
-        const auto* ahead = reinterpret_cast<const uint8_t*>(Block::values(block, head_dim));
+        const Wanted values{reinterpret_cast<const uint8_t*>(Block::values(block, head_dim)), bytes};
         if (queries > kQueries) widen(keys, kBlockTokens * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* q = span.q + first * head_dim;
             float* scores = span.scores + first * kSpanTokens + t;
-            if (queries > kQueries) score_block<rows>(q, head_dim, span.wide, ahead, first == 0 ? bytes : 0, scores);
-            else score_block<rows>(q, head_dim, keys, ahead, bytes, scores);
+            if (queries > kQueries) score_block<rows>(q, head_dim, span.wide, first == 0 ? values : Wanted{values.block, 0}, scores);
+            else score_block<rows>(q, head_dim, keys, values, scores);
         });
         if constexpr (Block::kScaled) scale_block(queries, Block::key_scales(block, head_dim), span.scores + t);
     }
@@ -248,13 +191,13 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
         const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
         const uint8_t* block = block_of(cache, span.first_key + t);
         const auto* values = Block::values(block, head_dim);
-        const uint8_t* ahead = next && t < next->count ? block_of(next->cache, next->first + t) : block;
+        const Wanted keys = next && t < next->count ? Wanted{block_of(next->cache, next->first + t), bytes} : Wanted{block, 0};
         if constexpr (Block::kScaled) scale_block(queries, Block::value_scales(block, head_dim), span.scores + t);
         if (queries > kQueries) widen(values, count * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* weights = span.scores + first * kSpanTokens + t;
-            if (queries > kQueries) mix_rows<rows>(weights, span.wide, count, head_dim, ahead, first == 0 ? bytes : 0, mix + first * head_dim);
-            else mix_rows<rows>(weights, values, count, head_dim, ahead, bytes, mix + first * head_dim);
+            if (queries > kQueries) mix_rows<rows>(weights, span.wide, count, head_dim, first == 0 ? keys : Wanted{keys.block, 0}, mix + first * head_dim);
+            else mix_rows<rows>(weights, values, count, head_dim, keys, mix + first * head_dim);
         });
     }
 }
