@@ -37,6 +37,11 @@ COMMANDS = {
     "/plan": "show what is left of the plan",
     "/exit": "leave, as Ctrl-D does",
 }
+SAID = {  # to the server, which calls the tool without asking a model
+    "/calc": "calculate: /calc 12 * 7",
+    "/date": "today, in days or elsewhere: /date +45, /date Asia/Tokyo",
+    "/search": "what your files say: /search words",
+}
 SHOWN = 6  # messages, where a conversation is opened
 WHOLE = 1000
 
@@ -96,7 +101,7 @@ class Slash:
         }
 
     def _help(self) -> None:
-        for command, purpose in COMMANDS.items():
+        for command, purpose in {**COMMANDS, **SAID}.items():
             note(f"{command:<15}{purpose}", PLAIN)
         note("Ctrl-C stops an answer; Alt-Enter begins a new line in a question", PLAIN)
 
@@ -164,6 +169,6 @@ class Slash:
         show(messages[-SHOWN:])
 
     def _unknown(self, command: str) -> None:
-        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        near = difflib.get_close_matches(command, [*COMMANDS, *SAID], n=1)
         hint = f"did you mean {near[0]}?" if near else "try /help"
         note(f"there is no {line(command)}; {hint}", PLAIN)

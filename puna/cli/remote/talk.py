@@ -66,14 +66,14 @@ class Talk:
             "instructions": self.system,
             "parameters": self.params,
         }
-        with self.api.turn(said) as (turn, events):
+        with self._answering(), self.api.turn(said) as (turn, events):
             self.files = [] if text else self.files
             yield self._heard(turn, events)
 
     @contextmanager
     def follow(self, turn: str) -> Iterator[Told]:
         """Hear an answer that somebody else has asked for."""
-        with self.api.follow(turn) as (_, events):
+        with self._answering(), self.api.follow(turn) as (_, events):
             yield self._heard(turn, events)
 
     def stop(self) -> None:
@@ -83,17 +83,22 @@ class Talk:
             if self.turn:
                 self.api.stop(self.turn)
 
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """A stop ends this answer alone, also where it was refused before its first word."""
+        try:
+            yield
+        finally:
+            self.turn, self._stopped = "", False
+
     def _heard(self, turn: str, events: Told) -> Told:
         """Note what the events say of the conversation."""
         self.turn = turn
         if self._stopped:
             self.api.stop(turn)
-        try:
-            for event in events:
-                self._note(event)
-                yield event
-        finally:
-            self.turn, self._stopped = "", False
+        for event in events:
+            self._note(event)
+            yield event
 
     def _note(self, event: Json) -> None:
         match event:

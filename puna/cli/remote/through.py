@@ -15,7 +15,7 @@ from puna.cli.plain import line
 from puna.cli.remote.access import Access
 from puna.cli.remote.api import Api
 from puna.cli.remote.records import Json, Left, read
-from puna.cli.remote.slash import COMMANDS, Slash
+from puna.cli.remote.slash import COMMANDS, SAID, Slash
 from puna.cli.remote.talk import Talk
 from puna.cli.remote.telling import meter, note, show
 from puna.cli.talker import Wishes
@@ -27,7 +27,7 @@ NEAR = ("localhost", "127.0.0.1", "::1")
 class Through:
     """A server's conversation and its commands; raises RemoteError where it cannot be reached."""
 
-    commands: Collection[str] = COMMANDS
+    commands: Collection[str] = (*COMMANDS, *SAID)
 
     def __init__(self, access: Access, wishes: Wishes) -> None:
         self._api = Api(access)
@@ -69,8 +69,11 @@ class Through:
             raise typer.Exit(INTERRUPTED)
 
     def obey(self, line: str) -> bool:
-        """Do what a command says."""
-        return self._slash.obey(line)
+        """Do what a command says; some are the server's to carry out."""
+        if line.split(maxsplit=1)[0] not in SAID:
+            return self._slash.obey(line)
+        self.answer(line)
+        return True
 
     def close(self) -> None:
         """Close the connections."""
