@@ -61,6 +61,9 @@ def serve(  # noqa: PLR0917
 ) -> None:
     """Serve models over OpenAI's API, with a page for people at /."""
     settings: Settings = context.obj
+    # Until uvicorn takes signals, and once it has drained and sends itself the signal again: what
+    # is open is closed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(host, port) as sock:
         _serve(settings, host, sock, host_name or [], queue, drain)
 
@@ -145,8 +148,6 @@ def _run(app: FastAPI, host: str, sock: socket.socket) -> None:
     from puna.server.listening import Server
 
     sys.setswitchinterval(SWITCH_S)
-    # uvicorn drains, then sends itself the signal again: what is open is still to be closed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # A copy is closed at the end: the port stays taken until the file that names it is gone.
     Server(app, host, sock.getsockname()[1]).run(sockets=[sock.dup()])
 

@@ -1,11 +1,15 @@
-"""`puna serve` where it cannot listen; the server itself is tested in tests/server."""
+"""`puna serve` at its very beginning; the server itself is tested in tests/server."""
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from tests.server.process import Puna, keep_model
 
 
 def serve(home: Path, port: int) -> subprocess.CompletedProcess[str]:
@@ -28,3 +32,16 @@ def test_a_taken_port_is_said_before_anything_is_made(tmp_path: Path) -> None:
     assert "--port" in ended.stderr
     assert "welcome" not in ended.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_ended_as_soon_as_it_says_that_it_listens_it_ends_in_order(
+    tmp_path: Path, tiny_file: Path
+) -> None:
+    keep_model(tmp_path, "tiny", tiny_file)
+    puna = Puna(tmp_path, "tiny")
+    while "Puna listens" not in puna.said.read_text():
+        assert puna.process.poll() is None, puna.log.read_text()
+        time.sleep(0.001)
+    puna.process.send_signal(signal.SIGTERM)
+    assert puna.process.wait(30) == 0, puna.log.read_text()
+    assert not (tmp_path / "server.json").exists()
