@@ -107,11 +107,15 @@ class Desk:
         sweep_at = 0.0
         clock = asyncio.get_running_loop().time
         while True:
-            with suppress(StoreError):  # the next round tries again
+            try:
                 await self._renew()
                 if clock() >= sweep_at:
-                    await asyncio.to_thread(self._settle_crashed)
                     sweep_at = clock() + self.settings.sweep_s
+                    await asyncio.to_thread(self._settle_crashed)
+            except StoreError:
+                sweep_at = 0.0  # the next round tries again
+            except Exception:  # without renewals, answers under way would count as crashed
+                log.exception("the books could not be kept; the next round tries again")
             await asyncio.sleep(self.settings.renew_s)
 
     async def drain(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+from math import ceil
 from types import FrameType
 
 import uvicorn
@@ -33,7 +34,7 @@ def config_for(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=int(settings.header_s),
+        timeout_keep_alive=ceil(settings.header_s),
         timeout_graceful_shutdown=int(LAST_BYTES_S) + 1,
     )
 
