@@ -140,14 +140,19 @@ def exported(visit: Visit, conversation_id: str, kind: str) -> str:
 
 
 def brought(visit: Visit, file: IO[bytes]) -> int:
-    """Keep the conversations of an exported file, all or none; return how many there were."""
+    """Keep the conversations of an exported file, none if one has a fault; return how many.
+
+    Each has a transaction of its own: nobody else's request waits for the whole file.
+    """
+    archive = visit.house.assistant.archive
     try:
         talks = _talks(json.load(file))
-    except ValueError as error:  # also what is no UTF-8
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8, or nested for mischief
         raise RefusedError(400, "This is no file of exported conversations.") from error
-    with visit.house.assistant.store.write():
-        for talk in talks:
-            visit.house.assistant.archive.bring(visit.owner, talk)
+    for talk in talks:
+        archive.check(talk)
+    for talk in talks:
+        archive.bring(visit.owner, talk)
     return len(talks)
 
 

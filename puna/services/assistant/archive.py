@@ -89,14 +89,18 @@ class Archive:
         conversations = Conversations(self._store).list(owner, limit=1_000_000)
         return [self.json(owner, conversation.id) for conversation in conversations]
 
+    def check(self, document: Any) -> None:
+        """Raise what `bring` would, and keep nothing."""
+        _checked(document)
+
     def bring(self, owner: Owner, document: Any) -> Conversation:
         """Make a conversation from `json`'s document, or from [{"role", "content"}, ...]."""
-        saved = _checked(_from_messages(document) if isinstance(document, list) else document)
-        conversation = Conversations(self._store, self._clock).create(
-            owner, title=saved.title, model=saved.model
-        )
+        saved = _checked(document)
         ids = {message.id: new_id("msg") for message in saved.messages}
         with self._store.write() as session:
+            conversation = Conversations(self._store, self._clock).create(
+                owner, title=saved.title, model=saved.model
+            )
             for message in saved.messages:
                 row = self._row(conversation.id, message, ids)
                 session.add(row)
@@ -177,7 +181,9 @@ def _from_messages(messages: Sequence[Any]) -> dict[str, Any]:
 
 def _checked(document: Any) -> SavedConversation:
     try:
-        saved = SavedConversation.model_validate(document)
+        saved = SavedConversation.model_validate(
+            _from_messages(document) if isinstance(document, list) else document
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
