@@ -76,7 +76,8 @@ test-arm: ## the kernels on an emulated aarch64, where Debian's cross compiler a
 sanitize: .venv/created ## the kernels' own tests under the address, undefined and thread sanitizers
 	@tests/arm/sanitize.sh
 
-docs: .venv/tools ## write docs/cli.md and docs/http.md anew from what the code says of itself
+# It reads Python alone: a change of the kernels compiles nothing here.
+docs: $(if $(wildcard .venv/tools),,.venv/tools) ## write docs/cli.md and docs/http.md anew from what the code says of itself
 	@$(PY) docs/routes.py
 	@$(BIN)/typer puna.cli utils docs --name puna --title "The command line" --output docs/cli.md
 
