@@ -19,6 +19,7 @@ from puna.accounts.store import Store
 from puna.errors import ConflictError, InvalidParameterError, NotFoundError
 
 LONGEST_CHAIN = 1000
+LONGEST_HISTORY = 16 * 2**20  # characters of JSON, all in memory at once: more than any context
 
 Item = dict[str, Any]
 
@@ -100,21 +101,24 @@ class Responses:
     def get(self, tenant_id: str, response_id: str) -> Kept:
         """Return a turn; NotFoundError where there is none of this tenant."""
         with self._store.read() as session:
-            return _find(session, tenant_id, response_id)
+            return _find(session, tenant_id, response_id).kept()
 
     def history(self, tenant_id: str, response_id: str) -> list[Item]:
         """Return all items that led to a response and its own, oldest first.
 
         NotFoundError where one on the way was deleted; ConflictError where the last has not
-        ended; InvalidParameterError for a chain without an end in sight.
+        ended; InvalidParameterError for a chain that is too long, by its turns or its words.
         """
         turns: list[Kept] = []
+        length = 0
         with self._store.read() as session:
             wanted: str | None = response_id
             while wanted is not None:
-                if len(turns) == LONGEST_CHAIN:
-                    raise InvalidParameterError(f"{response_id} builds on too many responses")
-                turns.append(_find(session, tenant_id, wanted))
+                row = _find(session, tenant_id, wanted)
+                length += len(row.items) + len(row.response)
+                if len(turns) == LONGEST_CHAIN or length > LONGEST_HISTORY:
+                    raise InvalidParameterError(f"{response_id} builds on too much; begin anew")
+                turns.append(row.kept())
                 wanted = turns[-1].previous_id
         if not turns[0].ended:
             raise ConflictError(f"{response_id} has not ended; build on it once it has")
@@ -127,13 +131,13 @@ class Responses:
             session.execute(delete(ResponseRow).where(ResponseRow.id == response_id))
 
 
-def _find(session: Session, tenant_id: str, response_id: str) -> Kept:
+def _find(session: Session, tenant_id: str, response_id: str) -> ResponseRow:
     row = session.scalar(
         select(ResponseRow).where(ResponseRow.id == response_id, ResponseRow.tenant_id == tenant_id)
     )
     if row is None:
         raise NotFoundError(f"there is no response {response_id[:64]!r}; it may have been deleted")
-    return row.kept()
+    return row
 
 
 def _has_let_go(maker: str | None) -> bool:

@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 from puna.accounts import Tenants
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT
-from puna.errors import ConflictError, NotFoundError
+from puna.errors import ConflictError, InvalidParameterError, NotFoundError
 from puna.services.responses import Item, Kept, Responses
-from puna.services.responses.responses import ResponseRow
+from puna.services.responses.responses import LONGEST_HISTORY, ResponseRow
 
 
 def turn(name: str, previous: str | None = None, text: str = "hello") -> Kept:
@@ -36,6 +36,16 @@ def test_turns_are_kept_followed_back_and_deleted_for_good(store: Store) -> None
     assert responses.get(OWNER_TENANT, "c").items == turn("c").items
     with store.read() as session:
         assert session.scalar(select(func.count()).select_from(ResponseRow)) == 2
+
+
+def test_more_than_memory_should_hold_is_not_built_upon(store: Store) -> None:
+    responses, half = Responses(store), "x" * (LONGEST_HISTORY // 2)
+    responses.keep(OWNER_TENANT, turn("a", text=half))
+    responses.keep(OWNER_TENANT, turn("b", "a", half))
+    assert len(responses.history(OWNER_TENANT, "a")) == 2
+    with pytest.raises(InvalidParameterError, match="begin anew"):
+        responses.history(OWNER_TENANT, "b")
+    assert responses.get(OWNER_TENANT, "b").id == "b"
 
 
 def test_another_tenants_turns_do_not_exist(store: Store) -> None:
