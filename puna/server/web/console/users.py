@@ -63,8 +63,9 @@ async def invite(visit: Visit) -> Response:
 async def give_password(visit: Visit) -> Response:
     """Set somebody's password anew, and sign them out everywhere."""
     new, house = await visit.form(GivenPassword), visit.house
-    await visit.do(house.users.set_password, new.user, new.password, actor=visit.actor)
-    await visit.do(house.sessions.end_all, new.user)
+    user = await visit.do(house.users.get, new.user)  # who may be named by their address
+    await visit.do(house.users.set_password, user.id, new.password, actor=visit.actor)
+    await visit.do(house.sessions.end_all, user.id)
     return JSONResponse({})
 
 
