@@ -124,6 +124,7 @@ class Desk:
         if not await self.gate.empty(self.settings.drain_s, self._hurry):
             self._interrupt()
             await self.gate.empty(LAST_WORDS_S)
+        self._over = True  # whoever left while being admitted holds no place, but is settled, too
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
