@@ -20,7 +20,11 @@ def is_of_api(scope: Scope) -> bool:
     """Whether somebody asks the API, if at a wrong address, and not a page."""
     path: str = scope["path"]
     named = path == "/v1" or path.startswith(("/v1/", "/api/"))
-    keyed = any(name == b"authorization" for name, _ in scope["headers"])
+    # A browser behind a proxy that asks for a password sends one with every page: "Basic".
+    keyed = any(
+        name == b"authorization" and value[:6].lower() == b"bearer"
+        for name, value in scope["headers"]
+    )
     reads = scope["method"] in ("GET", "HEAD")
     return named or keyed or not (reads or path.startswith("/web/"))
 
