@@ -39,10 +39,15 @@ class Counts:
         place = self._places.get(admission_id)
         if place is None:
             place = self._places[admission_id] = self._free.pop()
-        elif _SLOT.unpack_from(self._map, place)[2] >= usage.completion_tokens:
+        elif self._reached(place) >= (usage.completion_tokens, usage.prompt_tokens):
             return
         counted = (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
         _SLOT.pack_into(self._map, place, *counted, admission_id.encode())
+
+    def _reached(self, place: int) -> tuple[int, int]:
+        """How far a count is: an embedding's grows in its prompt alone."""
+        prompt, _, completion, _ = _SLOT.unpack_from(self._map, place)
+        return completion, prompt
 
     def forget(self, admission_id: str) -> None:
         """The request is settled."""

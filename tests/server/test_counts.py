@@ -21,7 +21,8 @@ from puna.chat import Usage
 from puna.server.counts import Counts
 counts = Counts(3, Path(sys.argv[1]))
 counts.note("adm_first", Usage(7, 1, 5))
-counts.note("adm_second", Usage(9, 1, 0))
+counts.note("adm_second", Usage())
+counts.note("adm_second", Usage(9, 0, 0))  # an embedding
 for said in range(2, 1000):
     counts.note("adm_first", Usage(7, said, 5))
 counts.note("adm_first", Usage(7, 3, 5))
@@ -29,7 +30,7 @@ counts.note("adm_settled", Usage(9, 1, 0))
 counts.forget("adm_settled")
 os.kill(os.getpid(), signal.SIGKILL)
 """
-LEFT = {"adm_first": Usage(7, 999, 5), "adm_second": Usage(9, 1, 0)}
+LEFT = {"adm_first": Usage(7, 999, 5), "adm_second": Usage(9, 0, 0)}
 
 
 @pytest.fixture(scope="module")
