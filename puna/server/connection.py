@@ -16,6 +16,7 @@ from puna.server.reader import Reader
 from puna.server.settings import ServerSettings
 
 LAST_BYTES_S = 1.0  # for a connection to close once every answer is settled
+LEAST_BODY_BYTES_S = 32 * 2**10  # a file of 32 MiB may come over a phone's connection
 PHRASES = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -45,6 +46,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._unread = 0  # bytes that came since the last whole header
         self._in_header = True
+        self._stretch = 0  # bytes of the body since its deadline was set
 
     # The connection's life
 
@@ -111,12 +113,15 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The header is whole: expect the body."""
         self._in_header, self._unread = False, 0
-        self._expect(self.limits.body_s)
+        self._expect_body()
         if not self.transport.is_closing():
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Pass a piece of the body on."""
+        """Pass a piece of the body on; whoever keeps the pace gets time for more."""
+        self._stretch += len(body)
+        if self._stretch >= LEAST_BODY_BYTES_S * self.limits.body_s:
+            self._expect_body()
         if not self.transport.is_closing():
             super().on_body(body)
 
@@ -140,6 +145,10 @@ class PatientProtocol(HttpToolsProtocol):
         self._header_bytes += size
         if self._header_bytes > self.limits.header_bytes:
             self._refuse(431, f"the header has more than {self.limits.header_bytes} bytes")
+
+    def _expect_body(self) -> None:
+        self._stretch = 0
+        self._expect(self.limits.body_s)
 
     def _expect(self, patience_s: float | None) -> None:
         """Cut the connection unless what is awaited comes in time."""

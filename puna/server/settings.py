@@ -25,7 +25,7 @@ class ServerSettings:
     header_bytes: int = 16 * 2**10
     headers: int = 100
     header_s: float = 10.0  # for a request's header, from its first byte or the connection on
-    body_s: float = 30.0
+    body_s: float = 30.0  # for a body, or each stretch of it that keeps the least pace
     send_s: float = 30.0  # for a reader to take what is ready
     ping_s: float = 15.0  # a silent stream says so as often
     drain_s: float = 30.0  # for answers under way, once the server is told to end

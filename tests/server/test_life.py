@@ -86,6 +86,7 @@ def test_who_comes_when_the_server_is_full_is_told_at_once(tmp_path: Path, tiny_
             stream.close()
         server.wait_idle()
         _cuts_who_dawdles(server)
+        _waits_for_who_keeps_the_pace(server, limits.body_s)
 
 
 def _cuts_who_dawdles(server: Served) -> None:
@@ -101,6 +102,22 @@ def _cuts_who_dawdles(server: Served) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as big:
         big.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Big: " + b"x" * 20_000)
         assert big.recv(100).startswith(b"HTTP/1.1 431")
+
+
+def _waits_for_who_keeps_the_pace(server: Served, body_s: float) -> None:
+    pieces, piece = 10, b"x" * 2**15
+    header = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+        f"\r\nAuthorization: Bearer {server.key}\r\nContent-Length: {pieces * len(piece)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as steady:
+        steady.sendall(header.encode())
+        began = time.monotonic()
+        for _ in range(pieces):
+            time.sleep(0.1)
+            steady.sendall(piece)
+        assert time.monotonic() - began > 1.5 * body_s
+        assert steady.recv(100).startswith(b"HTTP/1.1 400")
 
 
 def test_the_end_lets_short_answers_finish_and_tells_long_ones(
