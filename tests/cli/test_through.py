@@ -179,6 +179,13 @@ def test_presets_models_memory_and_files(server: Server, tmp_path: Path) -> None
     assert [file["name"] for file in kept["messages"][0]["files"]] == ["notes.txt"]
 
 
+def test_what_the_server_calls_itself_is_said_to_it(server: Server) -> None:
+    with chatting(server.home, *STEADY) as chat:
+        shown = chat.enter("/calc 12 * 7", r".*→ 12 \* 7 = 84")
+    assert "there is no" not in shown
+    assert server.latest()["messages"][0]["text"] == "/calc 12 * 7"
+
+
 def test_instructions_of_the_command_line_hold_for_this_chat_alone(server: Server) -> None:
     told = piped(server.home, "Hello!", "--system", "You speak Spanish alone.", *STEADY).stdout
     assert told != piped(server.home, "Hello!", *STEADY).stdout
