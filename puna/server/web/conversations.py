@@ -22,7 +22,7 @@ from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.messages import Entry
 
 LISTED = 100
-MOST_BROUGHT_BYTES = 64 << 20
+MOST_BROUGHT_BYTES = 16 << 20  # parsed, it takes up to 25 times as much memory
 TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
 
 

@@ -180,6 +180,11 @@ def _from_messages(messages: Sequence[Any]) -> dict[str, Any]:
 
 
 def _checked(document: Any) -> SavedConversation:
+    if isinstance(document, list) and len(document) > MOST_MESSAGES:
+        raise InvalidParameterError(
+            f"the conversation cannot be brought in: it has {len(document)} messages, "
+            f"and {MOST_MESSAGES} may be in one"
+        )
     try:
         saved = SavedConversation.model_validate(
             _from_messages(document) if isinstance(document, list) else document

@@ -167,6 +167,7 @@ class Messages:
         error: str = "",
     ) -> Entry:
         """End an answer; what was said stays, however it ended."""
+        self.given_here.discard(message_id)
         with self._store.write() as session:
             row, conversation = _find(session, owner, message_id)
             row.outcome, row.text, row.error = outcome, text, error
@@ -174,9 +175,7 @@ class Messages:
             row.count = dict(count or {})
             conversation.updated_at = self._clock()
             WORDS.put(session, row.number, text)
-            ended = row.entry(_tree(session, conversation.id).siblings(row.id))
-        self.given_here.discard(message_id)
-        return ended
+            return row.entry(_tree(session, conversation.id).siblings(row.id))
 
     def path(
         self,

@@ -99,3 +99,8 @@ def test_a_document_that_is_none_is_refused_and_leaves_nothing(lite: Store, docu
     with pytest.raises(InvalidParameterError, match="cannot be brought in"):
         Archive(lite).bring(ann, document)
     assert Conversations(lite).list(ann) == []
+
+
+def test_more_messages_than_one_conversation_has_are_refused_unread(lite: Store) -> None:
+    with pytest.raises(InvalidParameterError, match="20001 messages"):
+        Archive(lite).check([{}] * 20_001)
