@@ -109,7 +109,7 @@ Handle Tape::products(const Handle& x, const std::vector<Weights>& matrices, con
     if (residual && residual->view.domain != x->view.domain) throw std::invalid_argument("linear_add: the residual has other rows");
     const Handle y = make(width, x->view.domain, false);
     const View from = x->view, to = y->view, added = residual ? residual->view : View{nullptr, from.domain, false};
-    add_by_columns(from, to, [this, from, to, added, matrices, groups, width](int thread) {
+    add_by_columns(from, {to}, [this, from, to, added, matrices, groups, width](int thread) {
         const Range mine = share(groups, thread);
         const Activations a = activations(from, thread);
         const float* base = added.storage ? added.storage->x.data() + first_row(added, thread) * width : nullptr;
@@ -145,7 +145,7 @@ Handle Tape::swiglu(const Handle& x, const Weights& gate, const Weights& up) {
     ask_integers(x, up->type());
     const Handle y = make(gate->rows(), x->view.domain, false), other = make(gate->rows(), x->view.domain, false);
     const View from = x->view, to = y->view, aside = other->view;
-    add_by_columns(from, to, [this, from, to, aside, gate, up](int thread) {
+    add_by_columns(from, {to, aside}, [this, from, to, aside, gate, up](int thread) {
         const Range mine = share(gate->groups(), thread);
         const Activations a = activations(from, thread);
         const int64_t width = gate->rows(), count = rows(from.domain);

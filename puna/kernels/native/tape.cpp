@@ -57,9 +57,8 @@ void Tape::add(Split split, Domain domain, std::function<void(int)> work) {
 // where a neighbour may still be reading a row that all threads share.
 void Tape::add_by_rows(const View& x, const View& y, RowWork work) {
     const Domain domain = y.domain;
-    const bool follows = !stages_.empty() && stages_.back().split == Split::Rows && stages_.back().domain == domain;
-    const auto& reads = read_since_barrier_;
-    const bool disturbs = x.storage != y.storage && std::find(reads.begin(), reads.end(), y.storage) != reads.end();
+    const std::vector<Storage*> reads = read_since_barrier_;
+    const bool follows = follows_rows(domain), disturbs = x.storage != y.storage && is_being_read(y.storage);
     add(Split::Rows, domain, [this, x, domain, work = std::move(work)](int thread) {
         if (rows(domain) == 1) return work(first_row(x, thread), thread);
         const Range mine = share(rows(domain), thread);
@@ -72,12 +71,19 @@ void Tape::add_by_rows(const View& x, const View& y, RowWork work) {
 
 // Where the batch is a single row, every thread has made its own copy of what the columns are made of, so it need not
 // wait for the others, unless it writes where one of them may still be reading.
-void Tape::add_by_columns(const View& x, const View& y, std::function<void(int)> work) {
-    const bool follows = !stages_.empty() && stages_.back().split == Split::Rows && stages_.back().domain == y.domain && x.by_row;
-    const bool disturbs = std::find(read_since_barrier_.begin(), read_since_barrier_.end(), y.storage) != read_since_barrier_.end();
-    const std::vector<Storage*> reads = read_since_barrier_;
-    add(Split::Columns, y.domain, std::move(work));
+void Tape::add_by_columns(const View& x, std::initializer_list<View> written, std::function<void(int)> work) {
+    const bool disturbs = std::any_of(written.begin(), written.end(), [&](const View& y) { return is_being_read(y.storage); });
+    const bool follows = x.by_row && follows_rows(x.domain);
+    add(Split::Columns, x.domain, std::move(work));
     stages_.back().meets_alone = !follows || disturbs;
+}
+
+bool Tape::follows_rows(Domain domain) const {
+    return !stages_.empty() && stages_.back().split == Split::Rows && stages_.back().domain == domain;
+}
+
+bool Tape::is_being_read(const Storage* storage) const {
+    return std::find(read_since_barrier_.begin(), read_since_barrier_.end(), storage) != read_since_barrier_.end();
 }
 
 Tape::Range Tape::share(int64_t count, int thread) const {
@@ -112,7 +118,7 @@ void Tape::prepare(const Batch& batch) {
 void Tape::replay(int thread) {
     for (size_t i = 0; i < stages_.size(); ++i) {
         const Stage& stage = stages_[i];
-        if (rows(stage.domain) == 1 ? stage.meets_alone && stage.meets : stage.meets) pool_.barrier();
+        if (stage.meets && (stage.meets_alone || rows(stage.domain) != 1)) pool_.barrier();
         stage.work(thread);
         if (stage.split != Split::Rows) ask_for_next(i + 1, thread);
     }

@@ -7,6 +7,7 @@
 #pragma once
 #include <atomic>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,7 +81,9 @@ private:
     Handle make(int64_t width, Domain domain, bool by_row) const;
     void add(Split split, Domain domain, std::function<void(int)> work);
     void add_by_rows(const View& x, const View& y, RowWork work);
-    void add_by_columns(const View& x, const View& y, std::function<void(int)> work);
+    void add_by_columns(const View& x, std::initializer_list<View> written, std::function<void(int)> work);
+    bool follows_rows(Domain domain) const;
+    bool is_being_read(const Storage* storage) const;
     void ask_integers(const Handle& x, Type type);
     Handle products(const Handle& x, const std::vector<Weights>& matrices, const Handle& residual);
 
