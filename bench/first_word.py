@@ -10,24 +10,19 @@ for second questions, and for a fourth person while three others are being answe
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import subprocess
-import sys
-import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
-from urllib.request import urlopen
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from bench.serving import serving
 
 PORT = 8699
 Times = dict[str, list[float]]
 PERSON = {"name": "Ana", "email": "ana@example.org", "password": "a long password"}
-LINK = re.compile(r"(http://\S+)/welcome#\S+")
+LINK = re.compile(r"http://\S+/welcome#\S+")
 WATCH = """() => { window.first = new Promise((heard) => {
   let pressed = 0;
   const spoken = () => document.querySelector(".message.assistant:last-child .prose")?.textContent;
@@ -52,39 +47,6 @@ def ask(page: Page, text: str) -> float:
     page.keyboard.press("Escape")
     page.wait_for_selector(".message.live", state="detached")
     return waited
-
-
-def await_health(url: str) -> None:
-    """Wait until the server says that its default model can answer."""
-    while True:
-        try:
-            with urlopen(url):
-                return
-        except OSError:
-            time.sleep(0.1)
-
-
-@contextmanager
-def serving(folder: str) -> Iterator[str]:
-    """Serve on an empty database; yields the owner's link once the model is loaded."""
-    command = [sys.executable, "-m", "puna", "serve", "--port", str(PORT)]
-    environment = {**os.environ, "PUNA_DATABASE": f"sqlite:///{folder}/puna.db"}
-    server = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert server.stdout is not None
-        said = ""
-        while "listens" not in said:
-            said += server.stdout.readline()
-        found = LINK.search(said)
-        assert found is not None, said
-        await_health(f"http://127.0.0.1:{PORT}/health")
-        yield found.group()
-    finally:
-        while server.poll() is None:
-            server.terminate()  # again: answers under way are not waited for
-            time.sleep(0.5)
 
 
 def measured(browser: Browser, link: str, repeat: int) -> Times:
@@ -132,7 +94,8 @@ def main() -> None:
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         for _ in range(options.fresh):
-            with tempfile.TemporaryDirectory() as folder, serving(folder) as link:
+            with serving(PORT) as said:
+                link = LINK.findall(said)[0]
                 for name, times in measured(browser, link, options.repeat).items():
                     every[name] += times
         browser.close()

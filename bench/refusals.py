@@ -11,19 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from contextlib import ExitStack
 
+from bench.serving import serving
 from puna.server import ServerSettings
 
 PORT = 8698
@@ -31,36 +24,6 @@ KEY = re.compile(r"Bearer (puna_sk_\w+)")
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 PAUSE_S = 0.02
 DIALOG = {"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a story."}]}
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """Run the server on an empty home with this machine's models; yields a key."""
-    with tempfile.TemporaryDirectory(prefix="puna-bench-") as home:
-        (Path(home) / "models").symlink_to(Path.home() / ".local/share/puna/models")
-        command = [sys.executable, "-m", "puna", "serve", "--port", str(PORT)]
-        said = Path(home) / "said.txt"
-        with said.open("w") as out:
-            environment = {**os.environ, "PUNA_HOME": home}
-            process = subprocess.Popen(
-                command, env=environment, stdout=out, stderr=subprocess.DEVNULL
-            )
-        try:
-            _wait_ready()
-            yield KEY.findall(said.read_text())[0]
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _wait_ready() -> None:
-    while True:
-        try:
-            urlopen(f"http://127.0.0.1:{PORT}/health", timeout=5).close()
-        except (URLError, OSError):
-            time.sleep(0.05)
-        else:
-            return
 
 
 def connected() -> socket.socket:
@@ -112,7 +75,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=200)
     times = parser.parse_args().times
     figures = {}
-    with serving() as key, ExitStack() as crowd:
+    with serving(PORT) as said, ExitStack() as crowd:
+        key = KEY.findall(said)[0]
         for _ in range(ServerSettings().most_requests):
             send(crowd.enter_context(connected()), key, stream=True)
         time.sleep(10)  # until the engine decodes for as many as it takes
