@@ -42,6 +42,17 @@ def postgres_server(
         yield running
 
 
+DATABASES = ("sqlite", "postgresql")
+
+
+def url_for(request: pytest.FixtureRequest) -> str | None:
+    """An empty database of the kind that a fixture is for; None: SQLite in the server's folder."""
+    if request.param == "sqlite":
+        return None
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return cluster.url(cluster.create())
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Where a program's home is: in memory, for its commits wait for the disk."""

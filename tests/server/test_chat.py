@@ -11,20 +11,7 @@ import openai
 import pytest
 
 from tests.server.serving import MODEL, Served
-
-HELLO: Any = [{"role": "user", "content": "hello there"}]
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"enum": ["Bern", "Oslo"]}, "days": {"enum": [1, 2]}},
-            "required": ["city", "days"],
-        },
-    },
-}
-CLOCK: Any = {"type": "function", "function": {"name": "clock"}}
+from tests.server.weather import CLOCK, HELLO, WEATHER
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from puna.accounts import Store
 from puna.accounts.entries import EntryRow
 from puna.accounts.reservations import ReservationRow
+from tests.server.by_hand import chat_head, chat_request
 from tests.server.process import Puna, keep_model
 
 STREAMS, DRAIN_S = 12, 1.0
@@ -85,9 +86,9 @@ def check_ends(puna: Puna, home: Path, random: Random, signals: int = 1) -> floa
     for listener in listeners:
         listener.start()
     with connected(puna) as deaf, connected(puna) as upload:
-        body = json.dumps({**LONG, "max_tokens": 1900, "top_logprobs": 20, "n": 4}).encode()
-        deaf.sendall(head(key, len(body)) + body)
-        upload.sendall(head(key, 10_000) + b"{")
+        asked = {**LONG, "max_tokens": 1900, "top_logprobs": 20, "n": 4}
+        deaf.sendall(chat_request(key, asked))
+        upload.sendall(chat_head(key, 10_000) + b"{")
         while not all(listener.last for listener in listeners):
             time.sleep(0.01)
         time.sleep(random.uniform(0, 1))
@@ -114,17 +115,6 @@ def connected(puna: Puna) -> socket.socket:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", puna.port))
     return connection
-
-
-def head(key: str, length: int) -> bytes:
-    lines = (
-        "POST /v1/chat/completions HTTP/1.1",
-        "Host: localhost",
-        f"Authorization: Bearer {key}",
-        "Content-Type: application/json",
-        f"Content-Length: {length}",
-    )
-    return "\r\n".join([*lines, "\r\n"]).encode()
 
 
 def check_books(home: Path, came: list[int]) -> None:

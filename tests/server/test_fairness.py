@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx2
 
 from puna.accounts import Keys, Store, Tenants
+from tests.server.by_hand import chat_request
 from tests.server.process import Puna, keep_model
 
 SHARE, FLOOD = 32, 200  # half of what the engine computes at once; more than may even wait
@@ -34,13 +34,8 @@ def crowd(puna: Puna, key: str, size: int) -> Iterator[int]:
 
 
 def asking(puna: Puna, key: str) -> socket.socket:
-    body = json.dumps(LONG).encode()
-    head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-        f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n\r\n"
-    )
     connection = socket.create_connection(("127.0.0.1", puna.port), timeout=30)
-    connection.sendall(head.encode() + body)
+    connection.sendall(chat_request(key, LONG))
     return connection
 
 

@@ -19,7 +19,7 @@ from puna.server.app import ROUTERS
 from puna.server.web.site import routes
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.owner import Owner
-from tests.postgres import Cluster
+from tests.server.conftest import DATABASES, url_for
 from tests.server.serving import MODEL, Served, served
 
 CANARY = "xqzcanary7319"
@@ -100,15 +100,12 @@ class Person:
         return [export, original.content, *[CANARY in page for page in pages], response]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=DATABASES)
 def house(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_path: Path
 ) -> Iterator[Served]:
-    url = None
-    if request.param == "postgresql":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = cluster.url(cluster.create())
-    with served(tmp_path_factory.mktemp("isolation"), tiny_path, url=url) as running:
+    folder = tmp_path_factory.mktemp("isolation")
+    with served(folder, tiny_path, url=url_for(request)) as running:
         running.wait_ready()
         yield running
 

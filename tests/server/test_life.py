@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from puna.server import ServerSettings
+from tests.server.by_hand import chat_request
 from tests.server.serving import MODEL, Served, served
 
 LONG = {"model": MODEL, "messages": [{"role": "user", "content": "go on"}], "ignore_eos": True}
@@ -21,13 +22,8 @@ LONG = {"model": MODEL, "messages": [{"role": "user", "content": "go on"}], "ign
 
 def raw_post(server: Served, **more: object) -> socket.socket:
     """Send a chat request over a socket of our own."""
-    body = json.dumps({**LONG, "max_tokens": 1500, **more}).encode()
-    head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-        f"Authorization: Bearer {server.key}\r\nContent-Type: application/json\r\n\r\n"
-    )
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    connection.sendall(head.encode() + body)
+    connection.sendall(chat_request(server.key, {**LONG, "max_tokens": 1500, **more}))
     return connection
 
 

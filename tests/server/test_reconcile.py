@@ -21,7 +21,7 @@ from puna.accounts.rates import MeterRow
 from puna.accounts.usage import UsageReport
 from puna.chat import Usage
 from tests.accounts.world import check_books
-from tests.postgres import Cluster
+from tests.server.conftest import DATABASES, url_for
 from tests.server.serving import MODEL, Served, served
 from tests.server.witness import WitnessedModels
 
@@ -151,14 +151,10 @@ class Person:
             return
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def server(request: pytest.FixtureRequest, tmp_path: Path, tiny_path: Path) -> Iterator[Served]:
     """A server with a witness at its engine, on either database."""
-    url = None
-    if request.param == "postgresql":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = cluster.url(cluster.create())
-    with served(tmp_path, tiny_path, url=url, kind=WitnessedModels) as running:
+    with served(tmp_path, tiny_path, url=url_for(request), kind=WitnessedModels) as running:
         running.wait_ready()
         yield running
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from puna.server import ServerSettings
-from tests.postgres import Cluster
+from tests.server.conftest import DATABASES, url_for
 from tests.server.openai_client import client
 from tests.server.serving import MODEL, Served, served
 
@@ -29,17 +29,13 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=DATABASES)
 def twice(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_path: Path
 ) -> Iterator[Served]:
     """A server on either database."""
-    url = None
-    if request.param == "postgresql":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = cluster.url(cluster.create())
-    folder = tmp_path_factory.mktemp(request.param)
-    with served(folder, tiny_path, ServerSettings(MODEL), url=url) as running:
+    folder = tmp_path_factory.mktemp("repeated")
+    with served(folder, tiny_path, ServerSettings(MODEL), url=url_for(request)) as running:
         running.wait_ready()
         yield running
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import httpx2
 import pytest
 
 from puna.server import ServerSettings
+from tests.server.by_hand import chat_request
 from tests.server.serving import MODEL, Served, served
 
 LONG = {
@@ -34,16 +34,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterato
 
 def asking(server: Served, **more: object) -> socket.socket:
     """Ask over a socket with hardly any room for what comes."""
-    body = json.dumps({**LONG, **more}).encode()
-    head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-        f"Authorization: Bearer {server.key}\r\nContent-Type: application/json\r\n\r\n"
-    )
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(20)
     connection.connect(("127.0.0.1", server.port))
-    connection.sendall(head.encode() + body)
+    connection.sendall(chat_request(server.key, {**LONG, **more}))
     return connection
 
 

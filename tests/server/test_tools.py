@@ -11,20 +11,8 @@ import pytest
 
 from tests.server.openai_client import client
 from tests.server.serving import MODEL, Served
+from tests.server.weather import CLOCK, HELLO, WEATHER
 
-HELLO: Any = [{"role": "user", "content": "hello there"}]
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"enum": ["Bern", "Oslo"]}, "days": {"enum": [1, 2]}},
-            "required": ["city", "days"],
-        },
-    },
-}
-CLOCK: Any = {"type": "function", "function": {"name": "clock"}}
 NAMED: Any = {"type": "function", "function": {"name": "weather"}}
 
 
