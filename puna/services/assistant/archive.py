@@ -23,7 +23,8 @@ from puna.services.assistant.conversations import (
     find_conversation,
     opening_title,
 )
-from puna.services.assistant.messages import LONGEST_TEXT, WORDS, MessageRow, Outcome, Page, Role
+from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
+from puna.services.assistant.messages import LONGEST_TEXT, MessageRow, Outcome, Page, Role
 from puna.services.assistant.owner import Owner
 
 FORMAT = "puna.conversation/1"

@@ -24,7 +24,7 @@ from puna.services.assistant.conversations import (
     find_conversation,
     opening_title,
 )
-from puna.services.assistant.index import WordIndex
+from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.tree import Node, Tree
 
@@ -32,8 +32,6 @@ LONGEST_TEXT = 400_000  # characters in one message
 
 Role = Literal["user", "assistant"]
 Outcome = Literal["running", "complete", "length", "stopped", "broken"]
-
-WORDS = WordIndex("assistant_message_words")
 
 
 @dataclass(frozen=True)

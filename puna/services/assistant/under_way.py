@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 from puna.accounts import holder
 from puna.accounts.schema import Clock, utc_now
 from puna.accounts.store import Store
-from puna.services.assistant.messages import WORDS, MessageRow, Messages
+from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
+from puna.services.assistant.messages import MessageRow, Messages
 
 LEASE = timedelta(seconds=60)  # whoever was not heard of for so long is gone
 RENEW_S = 15.0
