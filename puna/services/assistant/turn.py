@@ -49,11 +49,11 @@ class GrowingAnswer:
         self.calls += tuple(call for call in delta.tool_calls if call.complete)
         self.finish_reason = delta.finish_reason or self.finish_reason
         self._count_up(delta)
-        yield from self._say(self._marks.push(delta.text))
+        yield from self.say(self._marks.push(delta.text))
 
     def end_round(self) -> Iterator[Event]:
         """Yield what was held back, when the model has stopped talking."""
-        yield from self._say(self._marks.flush())
+        yield from self.say(self._marks.flush())
 
     def take_calls(self, done: Sequence[Done]) -> None:
         """Keep the round's calls; what follows is a new step."""
@@ -78,8 +78,14 @@ class GrowingAnswer:
         return str(self.steps[-2]["calls"][-1]["result"])
 
     def say(self, text: str) -> Iterator[Event]:
-        """Answer without the model."""
-        yield from self._say(text)
+        """Add text, the model's or not, and yield what is new."""
+        if not text:
+            return
+        new_paragraph = not self.steps[-1]["text"] and bool(self.text)
+        self.steps[-1]["text"] += text
+        self._count.setdefault("first_word_s", round(time.monotonic() - self._begun, 3))
+        yield Said((PARAGRAPH if new_paragraph else "") + text)
+        yield from self._newly_cited()
 
     def forget_rounds(self) -> None:
         """Have the model see nothing of the rounds up to now: the person called, not the model."""
@@ -104,15 +110,6 @@ class GrowingAnswer:
             "sources": [citation.as_json() for citation in sources],
             "count": {**self._count, "took_s": round(time.monotonic() - self._begun, 3)},
         }
-
-    def _say(self, text: str) -> Iterator[Event]:
-        if not text:
-            return
-        new_paragraph = not self.steps[-1]["text"] and bool(self.text)
-        self.steps[-1]["text"] += text
-        self._count.setdefault("first_word_s", round(time.monotonic() - self._begun, 3))
-        yield Said((PARAGRAPH if new_paragraph else "") + text)
-        yield from self._newly_cited()
 
     def _newly_cited(self) -> Iterator[Event]:
         if not len(self.sources) or "]" not in self.steps[-1]["text"]:
