@@ -11,7 +11,6 @@ import secrets
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from hmac import compare_digest
 from typing import Any
 
@@ -23,6 +22,7 @@ from puna.accounts.caller import USUAL_SCOPES, Caller, check_scopes
 from puna.accounts.plans import PlanRow, find_row
 from puna.accounts.rates import MeterRow
 from puna.accounts.schema import Base, Clock, Moment, new_id, utc_now
+from puna.accounts.secret import hashed
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT, TenantRow, check_currency, find_tenant
 from puna.accounts.users import UserRow, find_user
@@ -138,7 +138,7 @@ class Keys:
                 user_id=person.id if person else None,
                 plan_id=plan_id,
                 scopes=sorted(scopes),
-                secret_hash=_hash(secret),
+                secret_hash=hashed(secret),
                 created_at=self._clock(),
                 expires_at=expires_at,
             )
@@ -161,7 +161,7 @@ class Keys:
         )
         with self._store.read() as session:
             found = session.execute(query).first()
-        known = compare_digest(found[0].secret_hash if found else NOBODYS_HASH, _hash(secret))
+        known = compare_digest(found[0].secret_hash if found else NOBODYS_HASH, hashed(secret))
         if found is None or not known or not self._holds(found[0], found[1], found[3]):
             raise AuthenticationError(REFUSED)
         self._note_use(found[0])
@@ -211,11 +211,6 @@ def _checksum(text: str) -> str:
         number, digit = divmod(number, len(DIGITS))
         digits = DIGITS[digit] + digits
     return digits
-
-
-def _hash(secret: str) -> bytes:
-    """A fast hash is right for a secret that nobody can guess."""
-    return sha256(secret.encode()).digest()
 
 
 def _caller(key: KeyRow, plan: PlanRow) -> Caller:

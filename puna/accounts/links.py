@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import cast
 
 from sqlalchemy import ForeignKey, LargeBinary, String, delete, select
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts import audit
 from puna.accounts.schema import Base, Clock, Moment, utc_now
+from puna.accounts.secret import hashed
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT, find_tenant
 from puna.accounts.users import ROLES, Role, User, UserRow, Users
@@ -82,7 +82,7 @@ class Links:
         token = secrets.token_urlsafe(32)
         session.add(
             LinkRow(
-                token_hash=sha256(token.encode()).digest(),
+                token_hash=hashed(token),
                 tenant_id=tenant_id,
                 role=role,
                 expires_at=self._clock() + time,
@@ -91,8 +91,7 @@ class Links:
         return token
 
     def _find(self, session: Session, token: str, *, to_use: bool) -> LinkRow:
-        token_hash = sha256(token.encode()).digest()
-        row = session.get(LinkRow, token_hash, with_for_update=to_use)
+        row = session.get(LinkRow, hashed(token), with_for_update=to_use)
         if row is None or row.expires_at <= self._clock():
             raise AuthenticationError("this link was used or is too old; ask for a new one")
         return row

@@ -7,12 +7,12 @@ Keeps the secret's hash in memory alone.  Does not know how the secret reaches i
 from __future__ import annotations
 
 import secrets
-from hashlib import sha256
 from hmac import compare_digest
 
 from sqlalchemy import select
 
 from puna.accounts.plans import PlanRow
+from puna.accounts.secret import hashed
 from puna.accounts.sessions import SignedIn, signed_in
 from puna.accounts.store import Store
 from puna.accounts.tenants import TenantRow
@@ -32,7 +32,7 @@ class LocalKey:
     def renew(self) -> str:
         """Return a fresh secret, `puna_local_<256 random bits>`; an earlier one is void."""
         secret = PREFIX + secrets.token_urlsafe(32)
-        self._hash = _hash(secret)
+        self._hash = hashed(secret)
         return secret
 
     def verify(self, secret: str) -> SignedIn:
@@ -40,7 +40,7 @@ class LocalKey:
 
         Raises AuthenticationError for any other secret.
         """
-        if self._hash is None or not compare_digest(self._hash, _hash(secret)):
+        if self._hash is None or not compare_digest(self._hash, hashed(secret)):
             raise AuthenticationError("this is not the secret of the server that runs now")
         query = (
             select(UserRow, PlanRow)
@@ -55,7 +55,3 @@ class LocalKey:
         if found is None:
             raise NotFoundError("the server has no owner yet; open the link that its start printed")
         return signed_in(found[0].user(), found[1])
-
-
-def _hash(secret: str) -> bytes:
-    return sha256(secret.encode("utf-8", "surrogateescape")).digest()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from sqlalchemy import ForeignKey, LargeBinary, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from puna.accounts.caller import SCOPES, USUAL_SCOPES, Caller
 from puna.accounts.plans import PlanRow
 from puna.accounts.schema import Base, Clock, Moment, utc_now
+from puna.accounts.secret import hashed
 from puna.accounts.store import Store
 from puna.accounts.tenants import TenantRow
 from puna.accounts.users import User, UserRow
@@ -58,7 +58,7 @@ class Sessions:
         with self._store.write() as session:
             session.add(
                 SessionRow(
-                    token_hash=_hash(token), user_id=user_id, created_at=now, last_seen_at=now
+                    token_hash=hashed(token), user_id=user_id, created_at=now, last_seen_at=now
                 )
             )
         return token
@@ -71,7 +71,7 @@ class Sessions:
             .join(UserRow, UserRow.id == SessionRow.user_id)
             .join(TenantRow, TenantRow.id == UserRow.tenant_id)
             .join(PlanRow, PlanRow.id == TenantRow.plan_id)
-            .where(SessionRow.token_hash == _hash(token))
+            .where(SessionRow.token_hash == hashed(token))
             .where(SessionRow.last_seen_at > now - IDLE, SessionRow.created_at > now - OLDEST)
             .where(UserRow.disabled_at.is_(None), TenantRow.disabled_at.is_(None))
         )
@@ -89,8 +89,8 @@ class Sessions:
         with self._store.write() as session:
             done = session.execute(
                 update(SessionRow)
-                .where(SessionRow.token_hash == _hash(token))
-                .values(token_hash=_hash(fresh))
+                .where(SessionRow.token_hash == hashed(token))
+                .values(token_hash=hashed(fresh))
                 .returning(SessionRow.user_id),
                 execution_options={"synchronize_session": False},
             )
@@ -101,7 +101,7 @@ class Sessions:
     def end(self, token: str) -> None:
         """Sign this browser out."""
         with self._store.write() as session:
-            session.execute(delete(SessionRow).where(SessionRow.token_hash == _hash(token)))
+            session.execute(delete(SessionRow).where(SessionRow.token_hash == hashed(token)))
 
     def end_all(self, user_id: str) -> None:
         """Sign a person out everywhere, as after a change of the password."""
@@ -129,7 +129,3 @@ def signed_in(user: User, plan: PlanRow) -> SignedIn:
     scopes = USUAL_SCOPES if user.role == "member" else SCOPES
     caller = Caller(user.tenant_id, None, user.id, scopes, plan.terms(), user.tenant_id)
     return SignedIn(user, caller)
-
-
-def _hash(token: str) -> bytes:
-    return sha256(token.encode()).digest()
