@@ -22,16 +22,15 @@ class Form(BaseModel):
 
 async def read_form(request: Request, form: type[Body]) -> Body:
     """Read JSON into `form`; raises ValidationError for what does not fit."""
-    return form.model_validate_json(await read_bytes(request, JSON_BYTES) or b"{}")
+    return form.model_validate_json(await _body(request) or b"{}")
 
 
-async def read_bytes(request: Request, most: int) -> bytes:
-    """Read at most `most` bytes."""
+async def _body(request: Request) -> bytes:
     parts: list[bytes] = []
     length = 0
     async for part in request.stream():
         length += len(part)
-        if length > most:
-            raise RefusedError(413, f"That is larger than {size(most)}, which is the most.")
+        if length > JSON_BYTES:
+            raise RefusedError(413, f"That is larger than {size(JSON_BYTES)}, which is the most.")
         parts.append(part)
     return b"".join(parts)
