@@ -124,7 +124,7 @@ class GrammarCompiler:
 
     def _compiled(self, grammar: Grammar) -> Mask:
         source = _source(grammar)
-        self._try(grammar, _source(grammar, on_trial=True))
+        self._try(grammar, _source(grammar, on_trial=True) if grammar.kind == "calls" else source)
         limits = LLParserLimits(**_LIMITS)
         matcher = LLMatcher(self._taken_in(), source, log_level=0, limits=limits)
         if matcher.is_error():
@@ -194,8 +194,7 @@ def _source(grammar: Grammar, *, on_trial: bool = False) -> str:
     check_source(grammar.kind, grammar.source)
     if grammar.kind == "regex":
         return str(LLMatcher.grammar_from_regex(grammar.source))
-    swap = on_trial and grammar.kind == "calls"
-    lark = grammar.source.replace(TAG_RULE, TAG_RULE_ON_TRIAL) if swap else grammar.source
+    lark = grammar.source.replace(TAG_RULE, TAG_RULE_ON_TRIAL) if on_trial else grammar.source
     return str(LLMatcher.grammar_from_lark(lark))
 
 
