@@ -7,7 +7,7 @@ the keyword and where it stands; or, where asked to, a looser schema without suc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,15 @@ _LISTED = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
 _SINGLE = frozenset(("items", "additionalItems", "additionalProperties"))
 _SHARED = ("$defs", "definitions")
 
+# How the grammar library's messages name a keyword.
+_SAID_OF: Mapping[str, Sequence[str]] = {
+    "oneOf": ("oneOf",),
+    "patternProperties": ("patternProperty",),
+    "maxProperties": ("maxProperties",),
+    "minProperties": ("minProperties", "min/maxProperties"),
+    "$ref": ("esource",),
+}
+
 # Looking around, referring back and the edges of words are beyond regular languages, or ours.
 _IRREGULAR = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?:[=!]|<[=!])|\\[1-9bBk])")
 
@@ -59,7 +68,7 @@ class Fault:
 
     keyword: str
     path: str
-    reason: str = "cannot be enforced"
+    reason: str
 
     def __str__(self) -> str:
         return f'"{self.keyword}" at {self.path} {self.reason}'
@@ -83,13 +92,9 @@ def loosened(schema: Schema) -> dict[str, Any]:
 def blamed(schema: Schema, message: str) -> str:
     """Return which keyword the grammar library's message is about, where that can be told."""
     for path, keyword, value in _keywords(schema, "#"):
-        named = f'"{keyword}" at {path}'
-        if keyword == "pattern" and isinstance(value, str) and value in message:
-            return named
-        if keyword in ("oneOf", "patternProperties", "maxProperties", "minProperties", "$ref"):
-            word = {"patternProperties": "patternProperty", "$ref": "esource"}.get(keyword, keyword)
-            if word in message.replace("min/maxProperties", "minProperties, maxProperties"):
-                return named
+        words = (value,) if keyword == "pattern" else _SAID_OF.get(keyword, ())
+        if any(isinstance(word, str) and word in message for word in words):
+            return f'"{keyword}" at {path}'
     return ""
 
 
