@@ -137,6 +137,11 @@ def any_of(names: Sequence[str]) -> str:
     return f"({'|'.join(map(pattern, names))})"
 
 
+def one_of(rule: str, tools: Sequence[object]) -> str:
+    """Return Lark for one of the rules `<rule>_0`, `<rule>_1`, …: each tool has its own."""
+    return " | ".join(f"{rule}_{at}" for at in range(len(tools)))
+
+
 def row_of(call: str, between: str, most: int, first: str = "") -> str:
     """Return a Lark sequence of up to `most` calls; the `first` may differ from the others."""
     return f"{first or call} ({between} {call}){{0,{most - 1}}}" if most > 1 else first or call

@@ -18,7 +18,7 @@ from puna.text.calls.format import (
     embedded,
     literal,
     object_at,
-    pattern,
+    one_of,
     row_of,
     written,
 )
@@ -50,12 +50,7 @@ class JsonObject:
 
     def read(self, text: str, place: int) -> Reading | None:
         """Read one call."""
-        read = object_at(text, place)
-        if read is None:
-            cut = cut_object(text[place:])
-            return Reading((cut,), len(text), cut=True) if cut else None
-        call = named_call(read[0])
-        return Reading((call,), read[1]) if call else None
+        return call_at(text, place)
 
     def rules(self, tools: Sequence[Signature], most: int) -> str:
         """Return rules where each tool's opening is one lexeme, so that text may begin alike."""
@@ -66,7 +61,7 @@ class JsonObject:
         return "\n".join(
             [
                 f"json_calls: {row_of('json_call', 'JSON_NEXT', most)}",
-                f"json_call: {' | '.join(f'json_{at}' for at in range(len(tools)))}",
+                f"json_call: {one_of('json', tools)}",
                 *calls,
                 f'JSON_GIVEN: / ?,{SPACE}"(parameters|arguments)" ?: ?/',
                 f"JSON_CLOSE: /{SPACE}\\}}/",
@@ -91,7 +86,17 @@ def _one_call(tool: Signature) -> dict[str, Any]:
     }
 
 
-def named_call(value: dict[str, Any]) -> Written | None:
+def call_at(text: str, place: int) -> Reading | None:
+    """Read the object at a place, whole or cut off by the text's end, as a call."""
+    read = object_at(text, place)
+    if read is None:
+        cut = _cut_object(text[place:])
+        return Reading((cut,), len(text), cut=True) if cut else None
+    call = _named_call(read[0])
+    return Reading((call,), read[1]) if call else None
+
+
+def _named_call(value: dict[str, Any]) -> Written | None:
     """Return the call that an object stands for; models say parameters or arguments."""
     name = value.get("name")
     given = value.get("parameters", value.get("arguments"))
@@ -101,7 +106,7 @@ def named_call(value: dict[str, Any]) -> Written | None:
     return written(name, given) if isinstance(name, str) and isinstance(given, dict) else None
 
 
-def cut_object(text: str) -> Written | None:
+def _cut_object(text: str) -> Written | None:
     """Return the call in a text that ends before its object does, once its name is there."""
     opened = _OPENED.match(text)
     if opened is None:
@@ -114,8 +119,3 @@ def cut_arguments(name: str, text: str) -> Written:
     """Return a call whose text ends within its arguments, or just after them."""
     read = object_at(text, 0)
     return written(name, read[0]) if read else Written(name, text, complete=False)
-
-
-def opening_rule(tool: Signature, key: str) -> str:
-    """Return a lexeme for an object's beginning, up to its arguments."""
-    return f'/{SPACE}\\{{ ?"name" ?: ?"{pattern(tool.name)}" ?, ?"{key}" ?: ?/'

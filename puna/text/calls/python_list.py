@@ -19,6 +19,7 @@ from puna.text.calls.format import (
     any_of,
     embedded,
     literal,
+    one_of,
     row_of,
     written,
 )
@@ -68,8 +69,8 @@ class PythonList:
         """Return Lark for `python_calls`."""
         lines = [
             f'python_calls: {row_of("python_more", literal(", "), most, "python_first")} "]"',
-            f"python_first: {' | '.join(f'python_first_{at}' for at in range(len(tools)))}",
-            f"python_more: {' | '.join(f'python_more_{at}' for at in range(len(tools)))}",
+            f"python_first: {one_of('python_first', tools)}",
+            f"python_more: {one_of('python_more', tools)}",
         ]
         for at, tool in enumerate(tools):
             given = f"python_{at}_start0"

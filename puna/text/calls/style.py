@@ -27,11 +27,6 @@ class CallStyle:
     has_tag: bool = True
 
     @property
-    def rows(self) -> tuple[CallFormat, ...]:
-        """Those that are a whole answer."""
-        return tuple(one for one in self.formats if not one.trigger)
-
-    @property
     def marks(self) -> tuple[str, ...]:
         """Control tokens that must be shown in an answer for its calls to be found."""
         return (PYTHON_TAG,) if self.has_tag else ()
@@ -43,7 +38,7 @@ class CallStyle:
 
     def openings(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return how an answer that is a row of calls may begin, all space left out."""
-        return tuple(text for one in self.rows for text in one.openings(names))
+        return tuple(text for one in self.formats for text in one.openings(names))
 
 
 _JSON, _FUNCTION, _PYTHON = JsonObject(), FunctionTag(), PythonList()

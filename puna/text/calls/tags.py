@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from puna.text.calls.format import (
+    SPACE,
     Reading,
     Signature,
     Triggered,
     literal,
     object_at,
+    one_of,
+    pattern,
     row_of,
     written,
 )
-from puna.text.calls.json_object import cut_arguments, cut_object, named_call, opening_rule
+from puna.text.calls.json_object import call_at, cut_arguments
 
 _FUNCTION = re.compile(r"<function=([\w.:-]{1,128})>")
 
@@ -57,27 +61,26 @@ class ToolCallTag(Triggered):
 
     def read(self, text: str, place: int) -> Reading | None:
         """Read one call; the closing tag may be missing at the end."""
-        start = place + len(self.trigger)
-        read = object_at(text, start)
-        if read is None:
-            cut = cut_object(text[start:])
-            return Reading((cut,), len(text), cut=True) if cut else None
-        call = named_call(read[0])
-        return Reading((call,), _past(text, read[1], "</tool_call>")) if call else None
+        call = call_at(text, place + len(self.trigger))
+        return call and replace(call, end=_past(text, call.end, "</tool_call>"))
 
     def rules(self, tools: Sequence[Signature], most: int) -> str:
         """Return Lark for `tool_call_calls`, after the first trigger."""
         close = "/[ \\n]?\\}[ \\n]{0,2}<\\/tool_call>/"
-        calls = [f"{opening_rule(tool, 'arguments')} {tool.arguments} {close}" for tool in tools]
+        calls = [f"{_opening(tool)} {tool.arguments} {close}" for tool in tools]
         return _rules(self.name, self.trigger, calls, most)
 
 
+def _opening(tool: Signature) -> str:
+    """Return a lexeme for an object's beginning, up to its arguments."""
+    return f'/{SPACE}\\{{ ?"name" ?: ?"{pattern(tool.name)}" ?, ?"arguments" ?: ?/'
+
+
 def _rules(name: str, trigger: str, calls: Sequence[str], most: int) -> str:
-    every = " | ".join(f"{name}_{at}" for at in range(len(calls)))
     return "\n".join(
         [
             f"{name}_calls: {row_of(f'{name}_call', f'{name.upper()}_NEXT', most)}",
-            f"{name}_call: {every}",
+            f"{name}_call: {one_of(name, calls)}",
             *(f"{name}_{at}: {call}" for at, call in enumerate(calls)),
             f"{name.upper()}_NEXT: /\\n{{0,2}}{trigger}/\n",
         ]
