@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+ROOT = Path(__file__).parents[2]  # where a program finds the tests' own modules
 SECTOR_BYTES = 512  # a disk writes one whole or not at all
 CALL = re.compile(r"(?:\d+ +)?(\w+)\(\d+<([^>]*)>(?:, (.*))?\) += (-?\d+)")
 CALLS = "trace=write,pwrite64,ftruncate,fsync,fdatasync"
@@ -71,7 +72,8 @@ class Recording:
         assert tracer, "strace, which tells what is written, is not on this machine"
         trace = folder / "trace"
         command = [tracer, "-f", "-y", "-xx", "-s", "1000000", "-e", CALLS, "-o", str(trace)]
-        subprocess.run([*command, sys.executable, "-c", program, *arguments], check=True)
+        program_line = [sys.executable, "-c", program, *arguments]
+        subprocess.run([*command, *program_line], check=True, cwd=ROOT)
         with trace.open() as lines:
             calls = [call for line in lines if (call := _call(line, folder))]
         self.calls, self._promises = calls, promises

@@ -29,14 +29,14 @@ Answer = tuple[str, int, bytes]  # key, status, body
 _barrier: Any = None
 
 
-def pay(store: Store, key: str) -> Recorded:
+def pay(store: Store, key: str, body: bytes = BODY, tenant: str = "a") -> Recorded:
     """One mutating request: some micro-units, and an answer that tells runs apart."""
 
     def effect() -> Recorded:
         balance = Ledger(store).credit("owner", AMOUNT_MICROS)
         return Recorded(201, f"now {balance.credited_micros}".encode())
 
-    return Idempotency(store).once("a", key, BODY, effect)
+    return Idempotency(store).once(tenant, key, body, effect)
 
 
 def check_senders(url: str, keys: int, seed: int = 20261124) -> None:

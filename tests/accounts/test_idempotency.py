@@ -12,20 +12,8 @@ from sqlalchemy import update
 from puna.accounts import Idempotency, Ledger, Recorded, Store
 from puna.accounts.idempotency import IdempotencyRow
 from puna.errors import ConflictError, InvalidParameterError, RateLimitError
-from tests.accounts.senders import check_senders, check_senders_killed
+from tests.accounts.senders import BODY, check_senders, check_senders_killed, pay
 from tests.accounts.world import ManualClock
-
-BODY = b"POST /credits {}"
-
-
-def pay(store: Store, key: str, body: bytes = BODY, tenant: str = "a") -> Recorded:
-    """One mutating request: 5 micro-units, and an answer that tells runs apart."""
-
-    def effect() -> Recorded:
-        balance = Ledger(store).credit("owner", 5)
-        return Recorded(201, f"now {balance.credited_micros}".encode())
-
-    return Idempotency(store).once(tenant, key, body, effect)
 
 
 def credited(store: Store) -> int:

@@ -18,28 +18,18 @@ from tests.accounts.world import check_books
 from tests.postgres import memory_disk
 
 CUTS, ROUNDS = 500, 25
-WRITER = """
-import os, sys
-from puna.accounts import Keys, Ledger, Store
-from puna.chat import Usage
+WRITER = f"""
+import sys
+from pathlib import Path
+from tests.accounts.writer import prepare, write
 
 url, log = sys.argv[1:]
-store = Store.open(url)
-keys, ledger = Keys(store), Ledger(store)
-promised = os.open(log, os.O_WRONLY | os.O_CREAT)
-caller = keys.verify(keys.create("caller").secret)
-for number in range(ROUNDS):
-    ledger.credit("owner", 7, reference=f"top-up {number}")
-    os.write(promised, f"entries top-up {number}\\n".encode())
-    os.write(promised, f"keys {keys.create('spare').key.id}\\n".encode())
-    admission = ledger.admit(caller, "smollm2", Usage(10, 100))
-    ledger.renew({admission.id: Usage(10, 3)})
-    ledger.settle(admission, Usage(10, 50), "success")
-    os.write(promised, f"entries {admission.id}\\n".encode())
-""".replace("ROUNDS", str(ROUNDS))
+prepare(url)
+write(url, Path(log), 1, range({ROUNDS}))
+"""
 WRITTEN = {
-    "entries": "SELECT reference FROM entries",
-    "keys": "SELECT id FROM keys",
+    "entry": "SELECT reference FROM entries",
+    "key": "SELECT id FROM keys",
 }
 
 
@@ -68,8 +58,8 @@ def check_image(files: dict[str, bytes], promised: list[str]) -> None:
         if not promised:  # it may not even have its tables
             return
         there = {
-            f"{table} {name}"
-            for table, query in WRITTEN.items()
+            f"{kind} {name}"
+            for kind, query in WRITTEN.items()
             for (name,) in database.execute(query)
         }
         assert there.issuperset(promised)

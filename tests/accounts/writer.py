@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
@@ -35,12 +36,17 @@ def prepare(url: str) -> None:
 
 
 def write_until_killed(url: str, log: Path, run: int) -> None:
+    """Write without an end."""
+    write(url, log, run, count())
+
+
+def write(url: str, log: Path, run: int, numbers: Iterable[int]) -> None:
     """Top-ups, keys and requests; a line in the log says what the database has promised."""
     store = Store.open(url)
     keys, ledger = Keys(store), Ledger(store)
     caller = keys.verify(keys.create(f"caller {run}", "acme").secret)
     promised = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    for number in count():
+    for number in numbers:
         reference = f"top-up {run}.{number}"
         ledger.credit("acme", 7, reference=reference)
         os.write(promised, f"entry {reference}\n".encode())
