@@ -34,14 +34,13 @@ class Record(Generic[Piece]):
     async def follow(self, start: int = 0) -> AsyncGenerator[Piece, None]:
         """Yield the pieces from number `start` on, up to the end."""
         while True:
-            news = self._news
+            news = self._news  # set by whatever comes while the reader is busy
             while start < len(self.pieces):
                 yield self.pieces[start]
                 start += 1
-            if news is self._news:  # nothing came while the reader was busy
-                if self._ended:
-                    break
-                await news.wait()
+            if self._ended:
+                break
+            await news.wait()
         if self._error is not None:
             raise self._error
 

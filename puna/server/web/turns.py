@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
+from puna.server.record import Record
+
 Event = Mapping[str, Any]
 
 
@@ -23,27 +25,16 @@ class Turn:
         self.id = secrets.token_urlsafe(12)
         self.user_id = user_id
         self.conversation_id = conversation_id
-        self._lines: list[bytes] = []
-        self._over = False
-        self._news = asyncio.Event()
+        self._lines = Record[bytes]()
         self._task: asyncio.Task[None] | None = None
 
     def start(self, events: AsyncIterator[Event]) -> None:
         """Run until the events end, whoever listens."""
         self._task = asyncio.create_task(self._run(events), name=f"turn {self.id}")
 
-    async def follow(self) -> AsyncIterator[bytes]:
+    def follow(self) -> AsyncIterator[bytes]:
         """Yield every line from the first one on, waiting for those to come."""
-        told = 0
-        while True:
-            news = self._news
-            while told < len(self._lines):
-                line = self._lines[told]
-                told += 1
-                yield line
-            if self._over:
-                return
-            await news.wait()
+        return self._lines.follow()
 
     async def stop(self) -> None:
         """End the answer here; what was said is kept by the assistant."""
@@ -51,22 +42,12 @@ class Turn:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def tell(self, event: Event) -> None:
-        """Add one event, and wake the listeners."""
-        self._lines.append(json.dumps(event, ensure_ascii=False).encode() + b"\n")
-        self._wake()
-
     async def _run(self, events: AsyncIterator[Event]) -> None:
         try:
             async for event in events:
-                self.tell(event)
+                self._lines.add(json.dumps(event, ensure_ascii=False).encode() + b"\n")
         finally:
-            self._over = True
-            self._wake()
-
-    def _wake(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+            self._lines.end()
 
 
 class Turns:
