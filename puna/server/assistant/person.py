@@ -13,7 +13,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials
 
-from puna.accounts import Caller, LocalKey
+from puna.accounts import Caller, LocalKey, SignedIn
 from puna.accounts.local_key import PREFIX
 from puna.errors import AuthenticationError, ForbiddenError, NotFoundError
 from puna.server.auth import NO_KEY, bearer
@@ -64,9 +64,7 @@ def _neighbour(request: Request, local_key: LocalKey, secret: str) -> Visitor:
 def _holder(house: House, caller: Caller) -> Visitor:
     if caller.user_id is None:
         raise ForbiddenError(NOBODYS)
-    user = house.users.get(caller.user_id)
-    owner = user.role == "owner"
-    return Visitor(user.id, user.tenant_id, user.name, user.email, owner, caller)
+    return visitor_from(SignedIn(house.users.get(caller.user_id), caller))
 
 
 def _is_here(request: Request) -> bool:
