@@ -121,8 +121,6 @@ def _lives(process: int) -> bool:
     """Whether there is such a process: a child of a dead one may still hold its lock."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # gone, or the number is another user's by now
         return False
-    except PermissionError:
-        return False  # the number is another user's by now
     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,18 @@ COMMANDS = {
     "/save": "write the talk to a file, as JSON: /save talk.json",
     "/exit": "leave, as Ctrl-D does",
 }
+KEYS = "Ctrl-C stops an answer; Alt-Enter begins a new line in a question"
 
 
 def is_command(line: str) -> bool:
     """Tell a command from a question that begins with a path, such as /etc/hosts."""
     return re.fullmatch(r"/[a-z]*(\s.*)?", line, re.DOTALL) is not None
+
+
+def nearest(command: str, known: Iterable[str]) -> str:
+    """Say which command was meant, or where they are listed."""
+    near = difflib.get_close_matches(command, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else "try /help"
 
 
 @dataclass
@@ -61,7 +68,7 @@ class Slash:
     def _help(self) -> None:
         for command, purpose in COMMANDS.items():
             _say(f"{command:<9}{purpose}")
-        _say("Ctrl-C stops an answer; Alt-Enter begins a new line in a question")
+        _say(KEYS)
 
     def _system(self, text: str) -> None:
         if text:
@@ -81,8 +88,7 @@ class Slash:
         return _say(f"saved {len(self.conversation.turns)} turns to {name}")
 
     def _unknown(self, command: str) -> None:
-        near = difflib.get_close_matches(command, COMMANDS, n=1)
-        _say(f"there is no {command}; " + (f"did you mean {near[0]}?" if near else "try /help"))
+        _say(f"there is no {command}; {nearest(command, COMMANDS)}")
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -35,6 +35,8 @@ WAIT = httpx2.Timeout(20)
 WHILE_READING = httpx2.Timeout(20, read=300)  # a long PDF
 WHILE_ANSWERING = httpx2.Timeout(30, read=None)  # a model may think for long
 TURN = "x-puna-turn"
+
+Told = tuple[str, Iterator[Json]]  # a turn's id, and its events
 
 
 class Api:
@@ -89,17 +91,13 @@ class Api:
         """Its text, "md" or "json"."""
         return self._ask("GET", f"/conversations/{_part(id_)}/export.{kind}").text
 
-    @contextmanager
-    def turn(self, said: dict[str, Any]) -> Iterator[tuple[str, Iterator[Json]]]:
+    def turn(self, said: dict[str, Any]) -> AbstractContextManager[Told]:
         """Say something: the turn's id, and what happens."""
-        with self._streamed("POST", "/turns", json=said) as told:
-            yield told
+        return self._streamed("POST", "/turns", json=said)
 
-    @contextmanager
-    def follow(self, turn: str) -> Iterator[tuple[str, Iterator[Json]]]:
+    def follow(self, turn: str) -> AbstractContextManager[Told]:
         """Hear a running turn from its beginning."""
-        with self._streamed("GET", f"/turns/{_part(turn)}") as told:
-            yield told
+        return self._streamed("GET", f"/turns/{_part(turn)}")
 
     def stop(self, turn: str) -> None:
         """End a turn."""
@@ -160,9 +158,7 @@ class Api:
         return answer
 
     @contextmanager
-    def _streamed(
-        self, method: str, path: str, **more: Any
-    ) -> Iterator[tuple[str, Iterator[Json]]]:
+    def _streamed(self, method: str, path: str, **more: Any) -> Iterator[Told]:
         request = self._request(method, path, timeout=WHILE_ANSWERING, **more)
         with _reaching(self._access):
             answer = self._client.send(request, stream=True)

@@ -74,7 +74,9 @@ def memory(talk: Talk, typed: str) -> None:
         case "add", text if text:
             note(f"remembered: {line(talk.api.remember(text).text)}")
         case (("keep" | "forget"), number):
-            fact = _numbered(talk.api.memory()[1], number)
+            fact = numbered(
+                talk.api.memory()[1], number, "which one? /memory lists them with numbers"
+            )
             (talk.api.confirm if verb == "keep" else talk.api.forget)(fact.id)
             note(f"{'kept' if verb == 'keep' else 'forgotten'}: {line(fact.text)}")
         case (("on" | "off"), ""):
@@ -95,6 +97,13 @@ def system(talk: Talk, text: str) -> None:
 def plan(talk: Talk) -> None:
     """Show what is left of the plan."""
     note(meter(talk.api.left()), PLAIN)
+
+
+def numbered(listed: Sequence[Kind], number: str, hint: str) -> Kind:
+    """The one that stands under a number of a list; InvalidParameterError with the hint if none."""
+    if not (number.isascii() and number.isdecimal() and 0 < int(number) <= len(listed)):
+        raise InvalidParameterError(hint)
+    return listed[int(number) - 1]
 
 
 def table(rows: Sequence[tuple[str, str]]) -> None:
@@ -118,12 +127,6 @@ def _show_memory(enabled: bool, facts: Sequence[Fact]) -> None:
         note(f"{number:>3}  {line(fact.text)}{wish}", PLAIN)
     note("" if facts else "nothing is remembered; /memory add TEXT", PLAIN)
     note("" if enabled else "the memory is off; /memory on", PLAIN)
-
-
-def _numbered(facts: Sequence[Fact], number: str) -> Fact:
-    if not (number.isascii() and number.isdecimal() and 0 < int(number) <= len(facts)):
-        raise InvalidParameterError("which one? /memory lists them with numbers")
-    return facts[int(number) - 1]
 
 
 def _only(every: Sequence[tuple[str, str, Kind]], typed: str, what: str) -> Kind:

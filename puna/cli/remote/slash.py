@@ -5,7 +5,6 @@ In: a line that begins with a slash.  Out: a changed talk, and words on stderr.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from puna.cli.remote import choices
 from puna.cli.remote.records import Conversation, Message
 from puna.cli.remote.talk import Talk, Told
 from puna.cli.remote.telling import PLAIN, note, show, stopping, tell
+from puna.cli.slash import KEYS, nearest
 from puna.errors import InvalidParameterError
 
 COMMANDS = {
@@ -103,7 +103,7 @@ class Slash:
     def _help(self) -> None:
         for command, purpose in {**COMMANDS, **SAID}.items():
             note(f"{command:<15}{purpose}", PLAIN)
-        note("Ctrl-C stops an answer; Alt-Enter begins a new line in a question", PLAIN)
+        note(KEYS, PLAIN)
 
     def _new(self) -> None:
         self.talk.begin_anew()
@@ -124,9 +124,8 @@ class Slash:
     def _numbered(self, number: str) -> Conversation:
         if not self.listed:
             self.listed = self.talk.api.conversations()
-        if not (number.isascii() and number.isdecimal() and 0 < int(number) <= len(self.listed)):
-            raise InvalidParameterError("which one? /conversations lists them: /open 2")
-        return self.listed[int(number) - 1]
+        hint = "which one? /conversations lists them: /open 2"
+        return choices.numbered(self.listed, number, hint)
 
     def _history(self) -> None:
         _, messages, _ = self.talk.api.conversation(self._present().id, WHOLE)
@@ -169,6 +168,4 @@ class Slash:
         show(messages[-SHOWN:])
 
     def _unknown(self, command: str) -> None:
-        near = difflib.get_close_matches(command, [*COMMANDS, *SAID], n=1)
-        hint = f"did you mean {near[0]}?" if near else "try /help"
-        note(f"there is no {line(command)}; {hint}", PLAIN)
+        note(f"there is no {line(command)}; {nearest(command, [*COMMANDS, *SAID])}", PLAIN)
