@@ -94,7 +94,7 @@ class Draft:
         part["text"] += text
         scores, self._scores = self._scores, []
         part["logprobs"] += scores
-        yield self._text_event("delta", delta=text, logprobs=scores)
+        yield self._content_event("output_text.delta", delta=text, logprobs=scores)
 
     def _begin_message(self) -> Iterator[Object]:
         message: Object = {
@@ -108,25 +108,17 @@ class Draft:
         self._said = message
         part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         message["content"] = [part]
-        yield self._part_event("added", part)
+        yield self._content_event("content_part.added", part=dict(part))
 
     def _end_message(self, status: str) -> Iterator[Object]:
-        message, self._said = self._said, None
-        if message is None:
+        if self._said is None:
             return
-        part = message["content"][0]
+        message, part = self._said, self._said["content"][0]
         part["logprobs"] += self._scores  # of tokens that never became text
         self._scores = []
-        place = {"item_id": message["id"], "output_index": len(self.response["output"]) - 1}
-        yield self._event(
-            "output_text.done",
-            **place,
-            content_index=0,
-            text=part["text"],
-            logprobs=part["logprobs"],
-        )
-        yield self._event("content_part.done", **place, content_index=0, part=dict(part))
-        message["status"] = status
+        yield self._content_event("output_text.done", text=part["text"], logprobs=part["logprobs"])
+        yield self._content_event("content_part.done", part=dict(part))
+        message["status"], self._said = status, None
         yield self._done(message)
 
     def _call(self, call: ToolCall) -> Iterator[Object]:
@@ -152,27 +144,12 @@ class Draft:
         index = len(self.response["output"]) - 1
         return self._event("output_item.done", output_index=index, item=deepcopy(item))
 
-    def _text_event(self, what: str, **more: Any) -> Object:
+    def _content_event(self, what: str, **more: Any) -> Object:
+        """Tell of the message's only part."""
         assert self._said is not None
         index = len(self.response["output"]) - 1
-        return self._event(
-            f"output_text.{what}",
-            item_id=self._said["id"],
-            output_index=index,
-            content_index=0,
-            **more,
-        )
-
-    def _part_event(self, what: str, part: Object) -> Object:
-        assert self._said is not None
-        index = len(self.response["output"]) - 1
-        return self._event(
-            f"content_part.{what}",
-            item_id=self._said["id"],
-            output_index=index,
-            content_index=0,
-            part=dict(part),
-        )
+        place = {"item_id": self._said["id"], "output_index": index, "content_index": 0}
+        return self._event(what, **place, **more)
 
     def _whole(self, what: str) -> Object:
         return self._event(what, response=deepcopy(self.response))
