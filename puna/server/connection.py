@@ -90,8 +90,8 @@ class PatientProtocol(HttpToolsProtocol):
             self._expect(self.limits.header_s)
         self._unread += len(data)
         super().data_received(data)
-        if self._in_header and self._unread > self.limits.header_bytes:
-            self._refuse(431, f"the header has more than {self.limits.header_bytes} bytes")
+        if self._in_header:
+            self._check_header(self._unread)
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -143,7 +143,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
-        if self._header_bytes > self.limits.header_bytes:
+        self._check_header(self._header_bytes)
+
+    def _check_header(self, size: int) -> None:
+        if size > self.limits.header_bytes:
             self._refuse(431, f"the header has more than {self.limits.header_bytes} bytes")
 
     def _expect_body(self) -> None:

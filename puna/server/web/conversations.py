@@ -158,8 +158,9 @@ def brought(visit: Visit, file: IO[bytes]) -> int:
 
 def _talks(document: object) -> list[object]:
     """A list of conversations as it is; one conversation, or the messages of one, by itself."""
-    many = isinstance(document, list) and all(_is_talk(one) for one in document)
-    return document if many and isinstance(document, list) else [document]
+    if isinstance(document, list) and all(_is_talk(one) for one in document):
+        return document
+    return [document]
 
 
 def _is_talk(document: object) -> bool:

@@ -172,12 +172,11 @@ class LateSite:
         self, store: Store, model_store: ModelStore, limits: FileLimits | None = None
     ) -> None:
         self._store, self._model_store, self._limits = store, model_store, limits
-        self._house: House | None = None
 
     async def open(self, desk: Desk) -> House:
         """Furnish the house, and put right what an earlier server left unfinished."""
-        house = self._house = house_of(self._store, self._model_store, desk, self._limits)
-        self._site = Site(house)
+        house = house_of(self._store, self._model_store, desk, self._limits)
+        self._site, self._assistant = Site(house), house.assistant
         await asyncio.to_thread(house.assistant.mend)
         self._tasks = [
             asyncio.create_task(_keep(house.assistant)),
@@ -191,11 +190,10 @@ class LateSite:
 
     async def close(self) -> None:
         """End the assistant's connections."""
-        if self._house is not None:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks)
-            await self._house.assistant.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        await self._assistant.close()
 
 
 async def _rehearse(house: House) -> None:
