@@ -43,7 +43,7 @@ class UnderWay:
             yield
         finally:
             if not known:
-                del self._turns[turn.key]
+                self._turns.pop(turn.key, None)  # None: it was forgotten
 
     def find(self, tenant_id: str, response_id: str) -> Object | None:
         """Return a response as far as it is."""
@@ -73,3 +73,4 @@ class UnderWay:
         """End one that is made in the background and is to be deleted, and drop its events."""
         if self._records.pop((tenant_id, response_id), None) is not None:
             self.cancel(tenant_id, response_id)
+            self._turns.pop((tenant_id, response_id), None)
