@@ -11,7 +11,7 @@ row never import each other.  ``tests/test_imports.py`` reads this table.
     engine
     model text
     formats kernels
-    chat
+    chat folders
     errors
 
 A request: cli -> llm -> text/template -> text/tokenizer -> engine.submit ->

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from puna.errors import SettingError
+from puna.folders import data_folder
 
 KvType = Literal["f16", "int8"]
 DEFAULT_MODEL = "smollm2"
@@ -39,7 +40,7 @@ NAMES = (
 class Settings:
     """The settings of one run; nothing reads the environment after this is made."""
 
-    home: Path  # PUNA_HOME: models, history, benchmark files
+    home: Path  # PUNA_HOME, XDG_DATA_HOME: models, accounts, history, benchmark files
     model: str = DEFAULT_MODEL  # PUNA_MODEL: a name in the store, or a path
     threads: int | None = None  # PUNA_THREADS: None uses the machine's cores
     context_tokens: int | None = None  # PUNA_CONTEXT: None leaves it to the model
@@ -66,7 +67,7 @@ class Settings:
         given = {n: v for n, v in variables.items() if n.startswith("PUNA_") and v}
         _refuse_unknown(given)
         return cls(
-            home=_home(given),
+            home=data_folder(variables),
             model=given.get("PUNA_MODEL", DEFAULT_MODEL),
             threads=_positive(given, "PUNA_THREADS", most=MOST_THREADS),
             context_tokens=_positive(given, "PUNA_CONTEXT"),
@@ -86,10 +87,6 @@ def _refuse_unknown(given: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.75)
             hint = f"did you mean {near[0]}?" if near else f"Puna knows {', '.join(NAMES)}"
             raise SettingError(f"the environment sets {name}, which Puna does not know; {hint}")
-
-
-def _home(given: Mapping[str, str]) -> Path:
-    return Path(given.get("PUNA_HOME", "~/.local/share/puna")).expanduser()
 
 
 def _positive(given: Mapping[str, str], name: str, most: int = 2**31) -> int | None:

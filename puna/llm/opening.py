@@ -6,12 +6,12 @@ loaded.  Knows no request.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from puna.errors import SettingError
+from puna.folders import data_folder
 from puna.formats.checkpoint import Checkpoint, open_checkpoint
 from puna.formats.store import ModelStore
 from puna.kernels import BLOCK_TOKENS, KvType
@@ -64,7 +64,8 @@ def open_model(
     or a cache that the model cannot have.
     """
     packed = PackedCache.of_user() if packed_cache else None
-    checkpoint = open_checkpoint(ModelStore(_home(home)).find(model))
+    store = ModelStore(Path(home).expanduser() if home else data_folder())
+    checkpoint = open_checkpoint(store.find(model))
     try:
         config = LlamaConfig.from_checkpoint(checkpoint)
         context = context_for(config, context_tokens)
@@ -86,10 +87,6 @@ def open_model(
         checkpoint.close()
         raise
     return Opened(checkpoint, llama, tokenizer, template, packed)
-
-
-def _home(home: str | Path | None) -> Path:
-    return Path(home or os.environ.get("PUNA_HOME", "~/.local/share/puna")).expanduser()
 
 
 def context_for(config: LlamaConfig, wanted: int | None) -> int:

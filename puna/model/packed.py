@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from puna.errors import ModelFileError
+from puna.folders import cache_folder
 from puna.formats.checkpoint import Checkpoint, Tensor
 from puna.formats.packed import PackedFile
 from puna.kernels import Matrix
@@ -41,9 +42,8 @@ class PackedCache:
 
     @classmethod
     def of_user(cls) -> PackedCache:
-        """Use $XDG_CACHE_HOME/puna, or ~/.cache/puna, where a model's folder is not writable."""
-        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return cls(Path(home).expanduser() / "puna")
+        """Use the user's cache folder where a model's folder is not writable."""
+        return cls(cache_folder())
 
     def files(self, path: Path) -> list[Path]:
         """Every file of packed weights of the model at `path`, unfinished ones too."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from puna.errors import DownloadError, HashMismatchError, ModelNotFoundError
+from puna.folders import data_folder
 from puna.formats import wheel
 from puna.formats.checkpoint import open_checkpoint
 from puna.formats.progress import ignore
@@ -167,7 +168,7 @@ def test_a_name_that_cannot_be_pulled_says_what_can(store: ModelStore) -> None:
 
 @pytest.mark.default_model
 def test_the_default_model_is_the_one_that_was_pinned() -> None:
-    store = ModelStore(Path.home() / ".local/share/puna")
+    store = ModelStore(data_folder())
     target = store.place("smollm2", wheel.SMOLLM2.file)
     if not target.is_file():
         pytest.skip("SmolLM2 is not in the model store")

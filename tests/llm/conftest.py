@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from puna.engine import EngineSettings
 from puna.errors import ModelNotFoundError
+from puna.folders import data_folder
 from puna.formats.store import ModelStore
 from puna.llm import LLM
 from tests.tiny import TinyLlama
@@ -37,9 +37,8 @@ def llm(tiny_path: Path) -> Iterator[LLM]:
 @pytest.fixture(scope="session")
 def smollm2() -> Iterator[LLM]:
     """The default model on the native kernels."""
-    home = Path(os.environ.get("PUNA_HOME", "~/.local/share/puna")).expanduser()
     try:
-        path = ModelStore(home).find("smollm2")
+        path = ModelStore(data_folder()).find("smollm2")
     except ModelNotFoundError:
         pytest.skip("SmolLM2 is not in the model store; `puna pull smollm2` fetches it")
     with LLM(path) as model:
