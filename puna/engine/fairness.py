@@ -35,17 +35,26 @@ class Shares:
     def enter(self, sequence: Sequence) -> None:
         """Count a sequence that arrives."""
         tenant = sequence.request.tenant
-        if not self._present[tenant]:
-            least = min((self._served[t] for t, n in self._present.items() if n), default=0)
-            self._served[tenant] = max(self._served.get(tenant, 0), least)
+        if tenant not in self._present:
+            least = min((self._served[t] for t in self._present), default=0)
+            self._forget_absent(least)
+            self._served[tenant] = self._served.get(tenant, least)
         self._present[tenant] += 1
 
     def leave(self, sequence: Sequence) -> None:
         """Forget a sequence that ends, and everything once nobody is left."""
-        self._present[sequence.request.tenant] -= 1
-        if not any(self._present.values()):
-            self._present.clear()
+        tenant = sequence.request.tenant
+        self._present[tenant] -= 1
+        if not self._present[tenant]:
+            del self._present[tenant]
+        if not self._present:
             self._served.clear()
+
+    def _forget_absent(self, least: int) -> None:
+        """Drop those who would be lifted to `least` on their return: they would pile up."""
+        for tenant in self._served.keys() - self._present.keys():
+            if self._served[tenant] <= least:
+                del self._served[tenant]
 
     def charge(self, sequence: Sequence, tokens: int) -> None:
         """Charge the first `tokens` of the sequence, as far as they were not charged before."""

@@ -9,6 +9,7 @@ A failure of the engine reaches every waiting request as an emission with
 
 from __future__ import annotations
 
+import logging
 import time
 import weakref
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,8 @@ from puna.engine.load import Load
 from puna.engine.request import Request
 from puna.engine.sequence import Emission
 from puna.errors import EngineError, PunaError
+
+log = logging.getLogger("puna")
 
 
 class Outbox(Protocol):
@@ -44,6 +47,15 @@ class _Order:
 
     def __post_init__(self) -> None:
         self.unfinished = set(range(self.request.params.n))
+
+    def put(self, emission: Emission) -> bool:
+        """Hand over an emission; False where the outbox breaks, which must end nobody else."""
+        try:
+            self.outbox.put(emission)
+        except Exception:
+            log.exception("puna: an answer cannot be handed over, so it ends")
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -212,7 +224,8 @@ class EngineLoop:
                 order.unfinished.discard(emission.index)
             if not order.unfinished:
                 del self._orders[emission.request_id]
-            order.outbox.put(emission)
+            if not order.put(emission):
+                self._engine.cancel(emission.request_id)
 
     def _fail_everything(self, error: EngineError) -> None:
         """Tell every request, also those still in the inbox, that nothing more will come."""
@@ -231,4 +244,4 @@ class EngineLoop:
 def _tell(order: _Order, error: PunaError) -> None:
     """End every unfinished choice of the order with `error`."""
     for index in sorted(order.unfinished):
-        order.outbox.put(Emission(order.request_id or 0, index, finish_reason="error", error=error))
+        order.put(Emission(order.request_id or 0, index, finish_reason="error", error=error))

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from puna.engine.cache import BlockTable, KVCache
 from puna.engine.fairness import Line, Shares, gives_way
-from puna.engine.prefix import shared_tokens
 from puna.engine.sequence import Sequence
 from puna.engine.settings import EngineSettings
 from puna.kernels.batch import BLOCK_TOKENS
@@ -163,7 +162,7 @@ class Scheduler:
         Requests that arrive together with one system prompt thus read it once.
         """
         return any(
-            other.computed < _shared_start(sequence, other) // BLOCK_TOKENS * BLOCK_TOKENS
+            _shares_next_block(sequence, other)
             for other in self._running
             if not other.decoding and other.request.cache_salt == sequence.request.cache_salt
         )
@@ -214,6 +213,7 @@ class Scheduler:
 
     def _give_back(self, sequence: Sequence, *, sound: bool) -> None:
         assert sequence.table is not None
+        self._shares.charge(sequence, len(sequence.tokens))  # a burst's tokens have not been yet
         if sound:
             self._cache.publish_tail(sequence.table, sequence.tokens, sequence.computed)
             self._cache.release(sequence.table)
@@ -223,6 +223,10 @@ class Scheduler:
         self._refused = None
 
 
-def _shared_start(one: Sequence, other: Sequence) -> int:
-    """Count the tokens that both begin with, as far as `one` may take them from the cache."""
-    return min(shared_tokens(one.tokens.tobytes(), other.tokens.tobytes()), one.reuse_tokens)
+def _shares_next_block(one: Sequence, other: Sequence) -> bool:
+    """Tell whether `one` begins with the block that `other` computes next, and with all before."""
+    stop = (other.computed // BLOCK_TOKENS + 1) * BLOCK_TOKENS
+    if stop > min(one.reuse_tokens, len(other.tokens)):
+        return False
+    mine, its = (memoryview(sequence.tokens)[:stop].cast("B") for sequence in (one, other))
+    return mine == its

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from puna.cli.measure import Weights
+from puna.cli.measure import Weights, Work, measure, settings_for
+from puna.engine import Engine
 from puna.formats import open_checkpoint
+from puna.model.llama import Llama
 from tests.cli.conftest import Puna
 from tests.tiny import TinyLlama
 
@@ -55,6 +57,25 @@ def test_a_context_stands_in_the_cache(puna: Puna) -> None:
     report = json.loads(puna("bench", "--json", "--context", "64", *SMALL).stdout)
     assert report["context"] == 64
     assert report["prefill_tok_s"] > 0
+
+
+def test_a_prompt_may_be_longer_than_one_step(puna: Puna) -> None:
+    done = puna("bench", "--json", "--prompt", "700", "--new", "4", "--repeat", "1")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["prefill_tok_s"] > 0
+    assert report["ttft_ms"] / 1000 == pytest.approx(700 / report["prefill_tok_s"])
+
+
+def test_no_token_is_guessed(tiny_file: Path) -> None:
+    """Or a step would seem to read its weights several times."""
+    work = Work(prompt=40, new=100)
+    with open_checkpoint(tiny_file) as checkpoint:
+        llama = Llama.from_checkpoint(checkpoint, kv_blocks=20, threads=1)
+    engine = Engine(llama, settings_for(work))
+    measure(engine, work, 1, llama.config.vocab_size)
+    assert engine.load().drafted_tokens == 0
+    llama.close()
 
 
 def test_the_instruction_set_can_be_forced(puna: Puna) -> None:

@@ -97,6 +97,30 @@ def test_absence_earns_no_credit() -> None:
     assert 0.8 < said["here"] / said["back"] < 1.25
 
 
+def test_short_answers_that_end_in_a_burst_are_charged_like_long_ones() -> None:
+    engine = Engine(ScriptedModel(kv_blocks=200), small(burst_steps=32, max_sequences=1))
+    tenants = {}
+    for i in range(300):
+        tenant, tokens = ("short", 30) if i % 5 else ("long", 150)
+        tenants[engine.submit(of(tenant, i, 20, max_tokens=tokens))] = tenant
+    said = said_by(engine, tenants, 200)
+    read = {"short": 20 / 30, "long": 20 / 150}  # prompt tokens for each of an answer
+    served = {tenant: said[tenant] * (ANSWER_WEIGHT + read[tenant]) for tenant in read}
+    assert 0.8 < served["short"] / served["long"] < 1.25
+
+
+def test_tenants_that_are_gone_do_not_pile_up() -> None:
+    shares, faithful = Shares(), sequence("faithful", 0)
+    shares.enter(faithful)
+    for number in range(1, 1000):
+        guest = sequence(f"guest {number}", number, 50)
+        shares.enter(guest)
+        shares.charge(guest, 50)
+        shares.charge(faithful, 60 * number)
+        shares.leave(guest)
+    assert len(shares._served) < 5
+
+
 def test_within_a_tenant_who_came_first_goes_first() -> None:
     engine = Engine(ScriptedModel(), small(max_sequences=1))
     numbers = [engine.submit(of("one", i, 20, max_tokens=5)) for i in range(6)]

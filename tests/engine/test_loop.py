@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from puna.engine import Engine, EngineLoop, Request, Ticket
+from puna.engine import Emission, Engine, EngineLoop, Request, Ticket
 from puna.errors import ContextOverflowError, EngineError
 from tests.engine.scripted import Outcome, ScriptedModel, alone, request, small
 
@@ -195,6 +195,48 @@ def test_a_dead_thread_leaves_nobody_waiting() -> None:
         eventually(lambda: not loop.alive)
         with pytest.raises(EngineError):
             loop.submit(request(1, 10))
+
+
+class Leaky:
+    """An outbox that breaks at its third emission."""
+
+    def __init__(self) -> None:
+        self.taken: list[Emission] = []
+
+    def put(self, emission: Emission, /) -> None:
+        if len(self.taken) == 2:
+            raise RuntimeError("the box is full")
+        self.taken.append(emission)
+
+
+def test_an_outbox_that_breaks_ends_its_own_request_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    good = request(1, 30, seed=1, max_tokens=60)
+    with serving(ScriptedModel()) as (loop, engine):
+        box = Leaky()
+        broken = loop.submit(request(2, 30, max_tokens=400, n=3), box)
+        assert listen(loop.submit(good)).tokens == alone(good)
+        eventually(lambda: engine.cache.held == 0)
+        assert loop.alive
+        assert len(box.taken) == 2
+        broken.close()
+    assert "cannot be handed over" in caplog.text
+
+
+def test_an_outbox_that_breaks_while_the_loop_closes_keeps_nobody_waiting() -> None:
+    brake = Brake()
+    loop = EngineLoop(Engine(ScriptedModel(before_step=brake), small()))
+    box = Leaky()
+    box.taken = [Emission(0, 0), Emission(0, 0)]
+    broken = loop.submit(request(1, 30, max_tokens=400), box)
+    good = loop.submit(request(2, 30, max_tokens=400))
+    closer = threading.Thread(target=loop.close)
+    closer.start()
+    brake.release(1000)
+    assert isinstance(listen(good).last.error, EngineError)
+    closer.join()
+    broken.close()
 
 
 def test_closing_ends_running_and_waiting_requests() -> None:
