@@ -57,8 +57,10 @@ def backup(source: Store, path: Path) -> Copy:
     """Write a copy of one moment; writers wait only while SQLite's file is copied.
 
     The file is readable by its owner alone: keys are in it as hashes, prices and names are not
-    hidden.  It appears under its name when it is complete and on the disk.
+    hidden.  It appears under its name when it is complete and on the disk, in place of an older
+    copy; StoreError where another file has that name.
     """
+    _refuse_other(path)
     with _snapshot(source) as connection, _new_file(path) as file:
         return _dump(connection, file)
 
@@ -129,11 +131,23 @@ def _copy_pages(connection: Connection, into: Path) -> None:
         target.close()
 
 
+def _refuse_other(path: Path) -> None:
+    """A copy takes an older copy's place and no other file's, such as the database's own."""
+    if not os.path.lexists(path):
+        return
+    try:
+        _header(path, _record(path, next(_lines(path), b"")))
+    except StoreError as error:
+        raise StoreError(
+            f"{path} is there already and is no copy that this Puna made; name another file"
+        ) from error
+
+
 @contextmanager
 def _new_file(path: Path) -> Iterator[gzip.GzipFile]:
     """A file that takes its name only when it is complete and on the disk."""
-    part = path.with_name(f"{path.name}.part")
-    number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    number, name = tempfile.mkstemp(".part", f"{path.name}.", path.parent)  # for its owner alone
+    part = Path(name)
     try:
         with open(number, "wb") as raw:
             with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:

@@ -15,6 +15,7 @@ from puna.cli.backup import backup, restore
 from puna.cli.bench import bench
 from puna.cli.chat import chat
 from puna.cli.credits import credits_
+from puna.cli.failure import tell
 from puna.cli.keys import keys
 from puna.cli.models import models
 from puna.cli.perplexity import perplexity
@@ -81,16 +82,6 @@ def main() -> None:
     """Run the command line; what a user or a file can cause ends as one line on stderr."""
     try:
         app(prog_name="puna")
-    except PunaError as error:
-        fail(str(error))
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        fail(f"{where}{error.strerror or error}")
-    except MemoryError:
-        fail("the machine's memory is full; choose a smaller model or a smaller PUNA_CONTEXT")
-
-
-def fail(message: str) -> None:
-    """Say what went wrong and leave with exit code 1."""
-    print(f"puna: error: {message}", file=sys.stderr)
-    sys.exit(1)
+    except (PunaError, OSError, MemoryError) as error:
+        tell(error)
+        sys.exit(1)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def backup(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; written over.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to; an older copy there is replaced.")
+    ],
     as_json: options.Json = False,
 ) -> None:
     """Copy the accounts to a file, also while the server runs.

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from puna.cli import options
+from puna.cli.failure import tell
 from puna.cli.slash import is_command
 from puna.cli.stdin import read_stdin
 from puna.cli.talker import Talker, Wishes
@@ -113,9 +114,7 @@ def _converse(talker: Talker, settings: Settings) -> None:
             elif line:
                 talker.answer(line)
                 print(file=sys.stderr)
-        except (PunaError, OSError) as error:
-            print(f"puna: error: {error}", file=sys.stderr)
-        except MemoryError:
-            print("puna: error: memory is full; the model stays as it was", file=sys.stderr)
+        except (PunaError, OSError, MemoryError) as error:
+            tell(error)
         except KeyboardInterrupt:  # an answer's own Ctrl-C ends with the answer
             print("stopped", file=sys.stderr)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from puna.chat import ChatModel, Delta, Message
@@ -58,7 +57,7 @@ class Conversation:
         self.model.close()
         self.model = model
 
-    def save(self, path: Path) -> None:
-        """Write the talk as JSON, in the shape of OpenAI's `messages`."""
+    def as_json(self) -> str:
+        """Return the talk in the shape of OpenAI's `messages`."""
         messages = [{"role": m.role, "content": m.content} for m in self.messages()]
-        path.write_text(json.dumps(messages, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        return json.dumps(messages, ensure_ascii=False, indent=2) + "\n"

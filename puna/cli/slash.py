@@ -11,9 +11,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from puna.cli.conversation import Conversation, OpenModel
+from puna.cli.newfile import typed_path, write_new
 
 COMMANDS = {
     "/help": "list these commands",
@@ -84,8 +84,8 @@ class Slash:
     def _save(self, name: str) -> None:
         if not name:
             return _say("where? /save talk.json")
-        self.conversation.save(Path(name).expanduser())
-        return _say(f"saved {len(self.conversation.turns)} turns to {name}")
+        path = write_new(typed_path(name), self.conversation.as_json())
+        return _say(f"saved {len(self.conversation.turns)} turns to {path}")
 
     def _unknown(self, command: str) -> None:
         _say(f"there is no {command}; {nearest(command, COMMANDS)}")

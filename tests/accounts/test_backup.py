@@ -154,6 +154,23 @@ def test_another_file_is_no_copy(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_copy_takes_the_place_of_a_copy_and_of_nothing_else(filled: World, folder: Path) -> None:
+    copy, database = folder / "copy.gz", Path(str(filled.store.engine.url.database))
+    first = backup(filled.store, copy)
+    filled.ledger.credit("acme", 5)
+    assert backup(filled.store, copy).rows > first.rows
+    notes, link = folder / "notes.txt", folder / "link"
+    notes.write_text("mine\n" * 1000)
+    link.symlink_to(folder / "nowhere")
+    for other in (database, notes, link):
+        with pytest.raises((StoreError, OSError), match=r"name another file|No such file"):
+            backup(filled.store, other)
+    assert notes.read_text() == "mine\n" * 1000
+    assert filled.ledger.balance("acme").available_micros
+    assert not list(folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 class TestSpoilt:
     """One database is enough for what a file can have wrong."""
 

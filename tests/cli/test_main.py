@@ -125,3 +125,20 @@ def test_a_closed_pipe_is_quiet(home: Path) -> None:
     process.stdout.close()
     _, errors = process.communicate(timeout=30)
     assert errors == ""
+
+
+@pytest.mark.parametrize("arguments", [("models", "shapes"), ("plans",), ("version",)], ids=str)
+def test_a_disk_that_is_full_is_said(home: Path, arguments: tuple[str, ...]) -> None:
+    """What does not reach a file is no success: `puna usage --csv > usage.csv`."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "puna", *arguments],
+            env=environment(home),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("puna: error: No space left on device; make room")
+    assert done.stderr.count("\n") == 1

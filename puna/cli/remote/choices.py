@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TypeVar
 
+from puna.cli.newfile import typed_path
 from puna.cli.plain import line, plain
 from puna.cli.remote.records import Fact, Model
 from puna.cli.remote.talk import Talk
@@ -17,16 +18,26 @@ from puna.cli.remote.telling import PLAIN, meter, note
 from puna.errors import InvalidParameterError
 
 Kind = TypeVar("Kind")
+MOST_MIB = 256  # of a file, however a server is set up
 
 
 def attach(talk: Talk, typed: str) -> None:
     """Have a file read; the next question goes with it."""
     if not typed:
         return note("which file? /attach notes.pdf", PLAIN)
-    path = Path(typed.strip("'\"")).expanduser()
-    file = talk.api.attach(path.name, path.read_bytes())
+    path = typed_path(typed)
+    file = talk.api.attach(path.name, _content(path))
     talk.files.append(file)
     return note(f"{line(file.name)} ({file.words}) goes with your next question")
+
+
+def _content(path: Path) -> bytes:
+    """Read a file, if any server could take it."""
+    if path.stat().st_size > MOST_MIB * 2**20:
+        raise InvalidParameterError(
+            f"{path} has more than {MOST_MIB} MiB, which no server takes; send a part of it"
+        )
+    return path.read_bytes()
 
 
 def preset(talk: Talk, name: str) -> None:
