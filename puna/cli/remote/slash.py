@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from puna.cli.newfile import typed_path, write_new
 from puna.cli.plain import line
 from puna.cli.remote import choices
 from puna.cli.remote.records import Conversation, Message
@@ -149,11 +149,11 @@ class Slash:
         return note("deleted; your next question begins a conversation")
 
     def _export(self, name: str) -> None:
-        here, path = self._present(), Path(name).expanduser()
+        here, path = self._present(), typed_path(name)
         if path.suffix not in (".md", ".json"):
             return note("where? /export talk.md to read, /export talk.json to keep", PLAIN)
-        path.write_text(self.talk.api.export(here.id, path.suffix[1:]), encoding="utf-8")
-        return note(f"wrote “{line(here.title)}” to {name}")
+        written = write_new(path, self.talk.api.export(here.id, path.suffix[1:]))
+        return note(f"wrote “{line(here.title)}” to {written}")
 
     def _present(self) -> Conversation:
         if self.talk.conversation is None:
