@@ -64,9 +64,11 @@ test-postgres: .venv/tools ## the tests of accounts on Debian's PostgreSQL, whic
 soak-accounts: .venv/tools ## 200 kills, 200 races, 10,000 histories, failing disks, on each database; `database=postgresql figure=kills`
 	@$(PY) -m tests.soak.accounts $(database) $(figure) $(times)
 
-soak: .venv/tools ## answers of the default model for `make soak minutes=30`, watching the memory; then tenants' times, and soak-accounts
+soak: .venv/tools ## answers of the default model for `make soak minutes=30`, watching the memory; as long with too small a cache; cancels, canaries, tenants' times, soak-accounts
 	@$(BIN)/puna pull smollm2 >&2
 	@$(PY) -m tests.soak.run $(or $(minutes),30)
+	@$(PY) -m tests.soak.engine $(or $(minutes),30)
+	@$(PY) -m tests.engine.canary 1000000
 	@$(PY) -m tests.soak.tenants
 	@$(MAKE) --no-print-directory soak-accounts
 

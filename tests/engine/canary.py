@@ -3,7 +3,7 @@
 The scripted model checks every row that any sequence reads, and a sample of
 the finished answers is compared with what the same request says alone.
 
-    python -m tests.engine.canary 1000000      # steps; some six minutes
+    python -m tests.engine.canary 1000000 [SEED]      # steps; some six minutes
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Traffic:
 
 
 def main() -> None:
-    traffic = Traffic(seed=77, compare_every=10)
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 77
+    traffic = Traffic(seed, compare_every=10)
     traffic.run(int(sys.argv[1]))
     print(
         f"{traffic.model.steps} steps, {traffic.model.rows_checked} rows read, none foreign; "

@@ -6,12 +6,14 @@ an AssertionError where something did not.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 from puna.accounts import Store
 from tests.accounts.disks import check_postgres_disk, check_sqlite_disk
@@ -19,16 +21,20 @@ from tests.accounts.senders import check_senders, check_senders_killed
 from tests.accounts.test_crash import check_kills
 from tests.accounts.test_histories import check_histories
 from tests.accounts.test_race import check_race
+from tests.accounts.test_timing import guesses
 from tests.postgres import Cluster, find_binaries, memory_disk
 from tests.server.conftest import write_slow
-from tests.server.test_crash import READY_S
+from tests.server.process import Puna, keep_model
+from tests.server.test_crash import READY_S, REPEATERS, STREAMS
 from tests.server.test_crash import check_kills as check_served_kills
+from tests.server.test_end import DRAIN_S, LATE_S, check_ends
 from tests.server.test_job import check_cuts
 from tests.tiny import TinyLlama
 
 Figure = Callable[[str, Path, int, int], str]  # url, an empty folder, times, seed -> what held
 
 STEPS = 15  # of one history
+CHANCE, MEDIANS_APART = 0.01, 1e-6  # of the times that wrong keys take
 
 
 def kills(url: str, folder: Path, times: int, seed: int) -> str:
@@ -57,7 +63,7 @@ def repeats(url: str, folder: Path, times: int, seed: int) -> str:
 
 
 def disks(url: str, folder: Path, times: int, seed: int) -> str:
-    """The Nth write, flush or opening fails, for every N."""
+    """The Nth write, flush or opening fails, for every N; a seed of a few digits is the first."""
     numbers = range(1, times + 1)
     if url.startswith("postgresql"):
         ran = check_postgres_disk(url, numbers)
@@ -77,7 +83,37 @@ def served(url: str, folder: Path, times: int, seed: int) -> str:
     """`puna serve` and a writer beside it are killed in mid-answer and started again."""
     longest_s = check_served_kills(folder / "home", write_slow(folder), url, times, seed=seed)
     assert longest_s < 3 * READY_S, longest_s  # the promise is for a machine that is not busy
-    return f"{times} kills of the server under 16 streams, all settled, ready in {longest_s:.1f} s"
+    return (
+        f"{times} kills of the server under {STREAMS} streams and {REPEATERS} callers with keys, "
+        f"paid for what came, once; ready in {longest_s:.1f} s at most"
+    )
+
+
+def ends(url: str, folder: Path, times: int, seed: int) -> str:
+    """`puna serve` is told to end in the midst of streams, now and then twice."""
+    random, model, longest_s = Random(seed), write_slow(folder), 0.0
+    for number in range(times):
+        home, twice = folder / f"home {number}", random.random() < 0.2
+        keep_model(home, "slow", model)
+        drain_s = 60.0 if twice else DRAIN_S
+        puna = Puna(home, "slow", f"sqlite:///{home}/puna.db", ("--drain", str(drain_s)))
+        took_s = check_ends(puna, home, random, 2 if twice else 1)
+        longest_s = max(longest_s, took_s if twice else took_s - DRAIN_S)
+        shutil.rmtree(home)
+    assert longest_s < 3 * LATE_S, longest_s  # the promise is for a machine that is not busy
+    return f"{times} ends, every stream told, usage exact, at most {longest_s:.1f} s past the drain"
+
+
+def clock(url: str, folder: Path, times: int, seed: int) -> str:
+    """A key that is right but for one digit, and one that no key is like, beside a wrong one."""
+    store, told = Store.open(url), []
+    for digits, what in ((42, "42 digits right"), (None, "not even an id")):
+        probable, apart_s = guesses(store, times, digits, seed)
+        told.append(f"{what}: p = {probable:.3f}, medians {apart_s * 1e6:.2f} us apart")
+        assert probable > CHANCE, told
+        assert apart_s < MEDIANS_APART, told
+    store.close()
+    return f"2 x {times:,} wrong keys, {'; '.join(told)}"
 
 
 FIGURES: Mapping[str, tuple[Figure, int]] = {
@@ -88,6 +124,8 @@ FIGURES: Mapping[str, tuple[Figure, int]] = {
     "disks": (disks, 200),
     "cuts": (cuts, 1_000),
     "served": (served, 200),
+    "ends": (ends, 100),
+    "clock": (clock, 50_000),
 }
 DATABASES = ("sqlite", "postgresql")
 
