@@ -1,4 +1,6 @@
-"""What requests bear at one engine over a real network: python -m tests.soak.engine [MINUTES [SEED]].
+"""What requests bear at one engine over a real network.
+
+    python -m tests.soak.engine [MINUTES [SEED]]
 
 In: how often to cancel, how long to offer more than the cache holds.  Out: counts, and the exit
 status 1 if an answer differs from the one given alone, or a request failed or was lost.
