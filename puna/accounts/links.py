@@ -7,6 +7,7 @@ Knows no addresses of pages: the token is what a link carries.
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -19,7 +20,7 @@ from puna.accounts.secret import hashed
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT, find_tenant
 from puna.accounts.users import ROLES, Role, User, UserRow, Users
-from puna.errors import AuthenticationError, InvalidParameterError
+from puna.errors import AuthenticationError, InvalidParameterError, NotFoundError
 
 OWNERS_TIME = timedelta(hours=24)
 GUESTS_TIME = timedelta(days=7)
@@ -34,6 +35,16 @@ class LinkRow(Base):
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
     role: Mapped[str] = mapped_column(String(10))
     expires_at: Mapped[datetime] = mapped_column(Moment)
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What may be shown of a link that nobody has used: all but its token."""
+
+    id: str
+    tenant_id: str
+    role: Role
+    expires_at: datetime
 
 
 class Links:
@@ -61,6 +72,27 @@ class Links:
             tenant_id = find_tenant(session, tenant).id
             audit.note(session, self._clock(), actor, "user.invite", tenant_id, role=role)
             return self._add(session, tenant_id, role, GUESTS_TIME)
+
+    def pending(self) -> list[Invitation]:
+        """Return the invitations that nobody has used and that are not too old."""
+        query = select(LinkRow).where(LinkRow.expires_at > self._clock())
+        with self._store.read() as session:
+            rows = session.scalars(query.order_by(LinkRow.expires_at))
+            return [_invitation(row) for row in rows]
+
+    def withdraw(self, invitation_id: str, *, actor: str = "system") -> None:
+        """Make a link worthless; NotFoundError if it was used, is too old, or never was."""
+        with self._store.write() as session:
+            rows = session.scalars(select(LinkRow).where(LinkRow.expires_at > self._clock()))
+            row = next((row for row in rows if _invitation(row).id == invitation_id), None)
+            if row is None:
+                raise NotFoundError(
+                    f"no invitation {invitation_id!r} is pending; `puna users invitations` lists "
+                    "them"
+                )
+            session.delete(row)
+            role, tenant_id = row.role, row.tenant_id
+            audit.note(session, self._clock(), actor, "user.withdraw", tenant_id, role=role)
 
     def check(self, token: str) -> Role:
         """Return the role that the link gives; AuthenticationError if it is used or old."""
@@ -95,3 +127,9 @@ class Links:
         if row is None or row.expires_at <= self._clock():
             raise AuthenticationError("this link was used or is too old; ask for a new one")
         return row
+
+
+def _invitation(row: LinkRow) -> Invitation:
+    """Its name is the beginning of its token's hash, by which nobody finds the token."""
+    name = f"inv_{row.token_hash.hex()[:16]}"
+    return Invitation(name, row.tenant_id, cast(Role, row.role), row.expires_at)

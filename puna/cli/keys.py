@@ -36,12 +36,13 @@ def list_keys(
     """List the keys, without their secrets; make and revoke them with the commands below."""
     if context.invoked_subcommand is not None:
         return
-    from puna.accounts import Keys
+    from puna.accounts import Keys, Users
 
     with open_store(context) as store:
         tenant_id, names = tenants(store, tenant)
         found = Keys(store).list(tenant_id)
-    rows = [_facts(key) if as_json else _row(key, names) for key in found]
+        people = {user.id: user.email for user in Users(store).list(tenant_id)}
+    rows = [_facts(key) if as_json else _row(key, names, people) for key in found]
     show_rows(rows, as_json, none="no keys yet; make one: puna keys create NAME")
 
 
@@ -128,12 +129,13 @@ def _facts(key: Key) -> dict[str, Any]:
     return facts | {name: moment(facts[name]) for name in times}
 
 
-def _row(key: Key, tenants: dict[str, str]) -> dict[str, Any]:
+def _row(key: Key, tenants: dict[str, str], people: dict[str, str]) -> dict[str, Any]:
     from puna.accounts import USUAL_SCOPES
 
     return {
         "name": key.name,
         "tenant": tenants[key.tenant_id],
+        "user": people.get(key.user_id or ""),
         "plan": key.plan_id,
         "scopes": "usual" if key.scopes == USUAL_SCOPES else sorted(key.scopes),
         "state": _state(key),

@@ -85,7 +85,41 @@ def invite(
 
     with open_store(context) as store:
         token = Links(store, Users(store)).invite(tenant, _role(role), actor=ACTOR)
-    show_facts({"code": token, "path": f"/setup?token={token}"}, as_json)
+    show_facts({"code": token, "path": f"/welcome#{token}"}, as_json)
+
+
+@users.command(epilog="Example: puna users invitations")
+def invitations(context: typer.Context, as_json: options.Json = False) -> None:
+    """List the invitations that nobody has used yet."""
+    from puna.accounts import Links, Users
+
+    with open_store(context) as store:
+        _, names = tenants(store, None)
+        pending = Links(store, Users(store)).pending()
+    rows = [
+        {
+            "id": one.id,
+            "tenant": names[one.tenant_id],
+            "role": one.role,
+            "until": day(one.expires_at),
+        }
+        for one in pending
+    ]
+    show_rows(rows, as_json, none="no invitation is pending")
+
+
+@users.command(epilog="Example: puna users withdraw inv_4f1c09d2a7b36e58")
+def withdraw(
+    context: typer.Context,
+    invitation: Annotated[
+        str, typer.Argument(metavar="INVITATION", help="An invitation's id, as listed.")
+    ],
+) -> None:
+    """Make an invitation worthless."""
+    from puna.accounts import Links, Users
+
+    with open_store(context) as store:
+        Links(store, Users(store)).withdraw(invitation, actor=ACTOR)
 
 
 @users.command(epilog="Example: puna users password ada@example.org")
