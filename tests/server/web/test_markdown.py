@@ -48,8 +48,25 @@ Prices: $5 and $6 stay prices. ~~Gone.~~ Done.
 [1]: https://example.org/source
 """
 
+LISTED = "\n".join(f"{n}. Item **{n}** has `words`.\n   - and a part" for n in range(1, 90))
+LOOSE = "\n\n".join(f"- Item *{n}* stands apart from the others." for n in range(60))
+TABLE = "\n".join(["| n | square |", "|---|---:|", *(f"| {n} | **{n * n}** |" for n in range(200))])
+CODE = "\n".join(
+    f'def step_{n}(herd):\n    """Say \'moo\'\n    {n} times."""\n    return herd * {n}  # "yes"\n'
+    for n in range(60)
+)
+LONG = {
+    "a list": LISTED,
+    "a loose list": LOOSE,
+    "a table": TABLE,
+    "code": f"```python\n{CODE}```",
+    "plain code": f"~~~\n{CODE}~~~",
+    "paragraphs": "\n\n".join(f"Some *words* of ${n}^2$ llamas, `x`." for n in range(150)),
+    "all of them": "\n\n".join([LISTED, f"```python\n{CODE}```", TABLE, LOOSE, "The end."]),
+}
+
 SHOW = """async ([text, cuts]) => {
-  const { Growing, write } = await import(window.moduleAddress);
+  const [{ Growing }, { write }] = await Promise.all(window.modules.map((one) => import(one)));
   const root = document.querySelector("#root");
   root.replaceChildren();
   if (!cuts) { write(root, text); return root.innerHTML; }
@@ -63,7 +80,7 @@ SHOW = """async ([text, cuts]) => {
 
 
 TOUCHED = """async (text) => {
-  const { Growing } = await import(window.moduleAddress);
+  const { Growing } = await import(window.modules[0]);
   const root = document.querySelector("#root");
   root.replaceChildren();
   const growing = new Growing(root);
@@ -78,6 +95,25 @@ TOUCHED = """async (text) => {
       if (target !== root && blockOf(target) < settled) touched.push(target.nodeName);
   }
   return touched;
+}"""
+
+
+READ = """async ([text, step]) => {
+  const [{ Growing }, { lex }] = await Promise.all(window.modules.map((one) => import(one)));
+  const root = document.querySelector("#root");
+  root.replaceChildren();
+  const seen = { read: 0, dear: 0 };
+  let read = 0;
+  const growing = new Growing(root, { read: (source) => ((read += source.length), lex(source)) });
+  const observer = new MutationObserver(() => {});
+  observer.observe(root, { subtree: true, childList: true, characterData: true });
+  for (let at = 0; at < text.length; at += step) {
+    read = 0;
+    growing.push(text.slice(at, at + step));
+    seen.read += read;
+    seen.dear += read > 2000 || observer.takeRecords().length > 100;
+  }
+  return seen;
 }"""
 
 
@@ -100,9 +136,8 @@ def page(browser: Browser, origin: str) -> Iterator[Page]:
 
 def opened(page: Page, origin: str) -> Page:
     page.goto(origin)
-    page.evaluate(
-        "(address) => { window.moduleAddress = address; }", assets.address("js/markdown.js")
-    )
+    modules = [assets.address("js/growing.js"), assets.address("js/markdown.js")]
+    page.evaluate("(modules) => { window.modules = modules; }", modules)
     return page
 
 
@@ -132,6 +167,29 @@ def test_blocks_that_are_done_are_never_touched_again(page: Page) -> None:
     assert touched == []
 
 
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_a_long_text_grows_into_the_same_page(page: Page, text: str) -> None:
+    settled(page)
+    cuts = list(range(7, len(text), 7))
+    assert page.evaluate(SHOW, [text, cuts]) == page.evaluate(SHOW, [text, None])
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_the_next_word_of_a_long_answer_costs_what_it_costs_in_a_short_one(
+    page: Page, text: str
+) -> None:
+    """What is read and drawn again with each token does not grow with the answer.
+
+    A list is read once more when it is done, for then it is known whether it is a loose one.
+    """
+    settled(page)
+    once = page.evaluate(READ, [text, 4])
+    twice = page.evaluate(READ, [f"{text}\n\nAnd again:\n\n{text}", 4])
+    assert twice["read"] < 2.1 * once["read"]
+    assert once["read"] < 150 * len(text)
+    assert twice["dear"] <= 6
+
+
 @pytest.mark.parametrize(
     ("cut", "shown"),
     [
@@ -148,7 +206,7 @@ def test_blocks_that_are_done_are_never_touched_again(page: Page) -> None:
 def test_half_a_mark_is_not_shown(page: Page, cut: str, shown: str) -> None:
     html = page.evaluate(
         """async (text) => {
-          const { Growing } = await import(window.moduleAddress);
+          const { Growing } = await import(window.modules[0]);
           const root = document.querySelector("#root");
           root.replaceChildren();
           new Growing(root).push(text);

@@ -1,16 +1,15 @@
 // Markdown in, DOM nodes out, built one by one: no HTML string is ever made, so none can be smuggled in.
-// While an answer streams, finished blocks are never touched again and the growing one is mended in place.
 
 import { Marked } from "../vendor/marked/marked.js";
 import { code, codeInline } from "./code.js";
 import { h } from "./dom.js";
 import { formula, mathSyntax } from "./math.js";
-import { mend } from "./mend.js";
-import { morph } from "./morph.js";
 
 const marked = new Marked({ gfm: true, breaks: false });
 marked.use({ extensions: mathSyntax });
-const lex = (source) => marked.lexer(source);
+
+/** Markdown in, its blocks out. */
+export const lex = (source) => marked.lexer(source);
 
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", hellip: "…", ndash: "–", mdash: "—", copy: "©", times: "×" };
 
@@ -87,59 +86,10 @@ function context(text, cite) {
   return text.split(/(\[\d{1,2}\])/).map((piece) => (/^\[\d/.test(piece) ? (cite(Number(piece.slice(1, -1))) ?? piece) : piece));
 }
 
-const nodes = (tokens, context) => tokens.flatMap((token) => MAKE[token.type]?.(token, context) ?? (token.raw && !MAKE[token.type] ? token.raw : [])).filter((node) => node !== "");
+/** Blocks in, DOM nodes and texts out; `context` makes the button of a source. */
+export const nodes = (tokens, context) => tokens.flatMap((token) => MAKE[token.type]?.(token, context) ?? (token.raw && !MAKE[token.type] ? token.raw : [])).filter((node) => node !== "");
 
 /** Write the whole text into `root`. */
 export function write(root, text, cite = null) {
   root.replaceChildren(...nodes(lex(text.replaceAll("\r\n", "\n")), cite));
-}
-
-/** A text that grows at its end. */
-export class Growing {
-  #root;
-  #cite;
-  #told;
-  #text = "";
-  #settled = 0; // characters whose nodes are final
-  #kept = 0; // final nodes
-
-  constructor(root, { cite = null, told = () => {} } = {}) {
-    this.#root = root;
-    this.#cite = cite;
-    this.#told = told;
-  }
-
-  get text() {
-    return this.#text;
-  }
-
-  /** Add to the end, and draw. */
-  push(piece) {
-    this.#text = (this.#text + piece).replaceAll("\r\n", "\n");
-    this.#settle();
-    morph(this.#root, this.#kept, nodes(lex(mend(this.#text.slice(this.#settled))), this.#cite));
-  }
-
-  /** Draw the last block as it really stands; where addresses stood at the end, the links above find theirs. */
-  finish() {
-    const whole = lex(this.#text);
-    if (Object.keys(whole.links).length) morph(this.#root, 0, nodes(whole, this.#cite));
-    else morph(this.#root, this.#kept, nodes(lex(this.#text.slice(this.#settled)), this.#cite));
-    this.#told(this.#text.slice(this.#settled));
-  }
-
-  /** Every block that another one follows is done. */
-  #settle() {
-    const tokens = lex(this.#text.slice(this.#settled));
-    const last = tokens.findLastIndex((token) => token.type !== "space");
-    if (last < 1) return;
-    const done = tokens.slice(0, last);
-    const source = done.map((token) => token.raw).join("");
-    if (!this.#text.startsWith(source, this.#settled)) return;
-    const made = nodes(done, this.#cite);
-    morph(this.#root, this.#kept, made);
-    this.#kept += made.length;
-    this.#settled += source.length;
-    this.#told(source);
-  }
 }

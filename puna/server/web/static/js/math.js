@@ -1,6 +1,7 @@
 // Formulas: $…$, $$…$$, \(…\), \[…\]. KaTeX and its fonts are fetched from our own server when the first one appears.
 
 import { asset, h } from "./dom.js";
+import { inSlices } from "./slices.js";
 
 let katex = null;
 let loading = null;
@@ -9,7 +10,7 @@ function load() {
   document.head.append(h("link", { rel: "stylesheet", href: asset("vendor/katex/katex.min.css") }));
   return import(asset("vendor/katex/katex.min.js")).then(() => {
     katex = globalThis.katex;
-    for (const node of document.querySelectorAll(".math:not(.set)")) typeset(node);
+    return inSlices([...document.querySelectorAll(".math:not(.set)")].map((node) => () => node.matches(".set") || typeset(node)));
   });
 }
 

@@ -3,13 +3,16 @@
 import { $, given, h } from "./dom.js";
 import { call, events, Refused, told } from "./http.js";
 import { announce, toast } from "./toast.js";
-import { failure, liveAnswer, messageElement } from "./transcript.js";
+import { failure, liveAnswer, messageElement, messageShell } from "./transcript.js";
+import { inSlices } from "./slices.js";
 import { remember, retitle, showLeft } from "./side.js";
 
 const talk = { id: null, path: [], running: null, model: null, preset: null, ...given("talk") };
 const box = $(".messages");
 const scroller = $(".scroll");
 const listeners = [];
+const AT_ONCE = 8; // more messages than a screen has room for
+let drawn = Promise.resolve(); // once every message on the page is
 
 export const onRunning = (listener) => listeners.push(listener);
 export const current = () => talk;
@@ -42,11 +45,15 @@ function watchScroll() {
   new ResizeObserver(follow).observe(box);
 }
 
+/** The latest messages are drawn at once, those above them as soon as nothing else is to do. */
 function show(path, from = 0) {
   talk.path = path;
   $(".main").classList.toggle("empty", path.length === 0);
   while (box.childElementCount > from) box.lastElementChild.remove();
-  box.append(...path.slice(from).map((message) => messageElement(message, deeds)));
+  const shells = path.slice(from).map((message) => messageShell(message, deeds));
+  box.append(...shells.map((shell) => shell.element));
+  for (const shell of shells.slice(-AT_ONCE)) shell.fill();
+  drawn = inSlices(shells.slice(0, -AT_ONCE).reverse().map((shell) => () => shell.element.isConnected && shell.fill()));
 }
 
 const placeOf = (id) => talk.path.findIndex((message) => message.id === id);
@@ -201,6 +208,7 @@ export async function choose(field, value) {
 /** A message that the address names, as search does, on whichever branch it stands. */
 async function seek(id) {
   if (placeOf(id) < 0) await deeds.branch(id);
+  await drawn;
   const element = document.getElementById(`m-${id}`);
   following = false;
   element?.scrollIntoView({ block: "center" });

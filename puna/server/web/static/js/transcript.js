@@ -1,7 +1,8 @@
 // A message as the server tells it in, its element out. Knows nothing of requests: what a button means is told by `deeds`.
 
 import { $, h, icon, iconButton } from "./dom.js";
-import { Growing, write } from "./markdown.js";
+import { Growing } from "./growing.js";
+import { write } from "./markdown.js";
 import { announce } from "./toast.js";
 
 const pace = (message) => [message.tokens && `${message.tokens} tokens`, message.speed && `${Math.round(message.speed)} a second`].filter(Boolean).join(" · ");
@@ -97,9 +98,17 @@ function written(message) {
   return prose;
 }
 
+/** An element with nothing in it yet: `fill` draws the message into it, once. */
+export function messageShell(message, deeds) {
+  const element = h("article", { class: `message ${message.role}`, id: `m-${message.id}` });
+  const parts = () => (message.role === "assistant" ? answered(message, deeds, written(message)) : spoken(message, deeds));
+  return { element, fill: () => element.firstChild || element.append(...parts().filter(Boolean)) };
+}
+
 export function messageElement(message, deeds) {
-  const parts = message.role === "assistant" ? answered(message, deeds, written(message)) : spoken(message, deeds);
-  return h("article", { class: `message ${message.role}`, id: `m-${message.id}` }, ...parts.filter(Boolean));
+  const { element, fill } = messageShell(message, deeds);
+  fill();
+  return element;
 }
 
 /** An answer that is being given: the element, and what to do with each piece. */
