@@ -57,12 +57,17 @@ class _Slot:
 
     card: ModelCard
     loading: Future[LLM] = field(default_factory=Future)
+    share: float = 0.0  # of its weights that are in memory
     leases: int = 0  # given out or waited for
     used: int = 0  # higher = more recently
 
     @property
     def loaded(self) -> bool:
         return self.loading.done()
+
+    def tell(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Hear how far its loading is."""
+        self.share = done_bytes / total_bytes if total_bytes else 0.0
 
 
 class Models:
@@ -100,6 +105,12 @@ class Models:
         """Return the models in memory, the least recently used first."""
         with self._changed:
             return [slot.card for slot in self._by_use() if slot.loaded]
+
+    def loading(self, name: str) -> float | None:
+        """Return the share of a model that is loaded, while somebody waits for the rest."""
+        with self._changed:
+            slots = [slot for slot in self._slots.values() if slot.card.name == name]
+        return next((slot.share for slot in slots if not slot.loaded), None)
 
     @contextmanager
     def lease(self, name: str, wait_s: float | None = None) -> Iterator[LLM]:
@@ -188,14 +199,14 @@ class Models:
     def _load(self, slot: _Slot) -> LLM:
         try:
             self._make_room(slot)
-            return self._opened(slot.card)
+            return self._opened(slot)
         except BaseException:
             with self._changed:
                 self._forget(slot)  # the next one who asks tries again
             raise
 
-    def _opened(self, card: ModelCard) -> LLM:
-        settings = self.settings
+    def _opened(self, slot: _Slot) -> LLM:
+        card, settings = slot.card, self.settings
         try:
             return LLM(
                 card.path,
@@ -204,6 +215,7 @@ class Models:
                 threads=settings.threads,
                 isa=settings.isa,
                 settings=settings.engine,
+                progress=slot.tell,
                 reference=settings.reference,
                 packed_cache=settings.packed_cache,
                 kv_type=settings.kv_type,

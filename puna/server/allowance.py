@@ -23,10 +23,16 @@ class Allowance:
         self._loop = asyncio.get_running_loop()
         self._ask: Callable[[], object] | None = None
         self._asked = False
+        self._refused = False  # the last time that more was asked for
 
     def ask_by(self, ask: Callable[[], object]) -> None:
         """Have `ask` called, in the event loop, whenever the choices come near their end."""
         self._ask = ask
+
+    @property
+    def plan_ended(self) -> bool:
+        """Whether the plan, and not the answer's own limit, is what ends it."""
+        return self._refused and self.tokens < self._most
 
     @property
     def next_tokens(self) -> int:
@@ -45,9 +51,15 @@ class Allowance:
     def grow(self) -> None:
         """What was asked for is granted."""
         self.tokens += self.next_tokens
-        self._asked = False
+        self._asked = self._refused = False
+
+    def lower(self, tokens: int) -> None:
+        """There is no more than this to begin with."""
+        self.tokens = min(self.tokens, tokens)
+        self._refused = True
 
     def shrink(self) -> None:
         """It is not granted: ask for half of it, later, down to a few."""
         self._step //= 2
+        self._refused = True
         self._asked = self._step < LEAST_TOKENS

@@ -18,6 +18,7 @@ from puna.errors import PunaError, ShutdownError
 from puna.llm import LLM
 from puna.llm.asynchronous import Talk
 from puna.llm.reply import joined
+from puna.server.allowance import Allowance
 
 if TYPE_CHECKING:
     from puna.server.desk import Desk
@@ -42,6 +43,12 @@ class Job:
     def timings(self) -> Timings:
         """Where the time of the answer that took longest went."""
         return max((talk.timings for talk in self.talks), key=_spent_s, default=Timings())
+
+    @property
+    def plan_ended(self) -> bool:
+        """Whether an answer could have gone on if there were more of what it is paid from."""
+        allowances = [talk.prepared.request.allowance for talk in self.talks]
+        return any(isinstance(one, Allowance) and one.plan_ended for one in allowances)
 
     async def batches(self) -> AsyncIterator[tuple[int, list[Delta]]]:
         """Yield each answer's number with what it said since the last time, one after the other.

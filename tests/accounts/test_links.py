@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from puna.accounts import Links, Store, Tenants, Users
-from puna.errors import AuthenticationError, InvalidParameterError, PunaError
+from puna.errors import AuthenticationError, InvalidParameterError, NotFoundError, PunaError
 from tests.accounts.world import ManualClock
 
 PASSWORD = "correct horse battery"
@@ -73,3 +73,34 @@ def test_of_many_at_once_one_is_taken(links: Links) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(accept, range(8))) == 1
+
+
+def test_pending_ones_are_seen_without_their_token_and_withdrawn(
+    links: Links, clock: ManualClock
+) -> None:
+    links.accept(links.for_owner() or "", "ada@example.org", PASSWORD)
+    first, second = links.invite("owner", "admin"), links.invite("owner")
+    pending = links.pending()
+    assert {(one.tenant_id, one.role) for one in pending} == {
+        ("owner", "admin"),
+        ("owner", "member"),
+    }
+    assert not any(token in repr(pending) for token in (first, second))
+    [admin] = [one for one in pending if one.role == "admin"]
+    links.withdraw(admin.id)
+    with pytest.raises(AuthenticationError):
+        links.accept(first, "bob@example.org", PASSWORD)
+    with pytest.raises(NotFoundError, match="pending"):
+        links.withdraw(admin.id)
+    links.check(second)
+    clock.move(8 * 86_400)
+    assert links.pending() == []
+    with pytest.raises(NotFoundError):
+        links.withdraw(pending[0].id)
+
+
+def test_who_has_come_is_not_pending(links: Links) -> None:
+    links.accept(links.for_owner() or "", "ada@example.org", PASSWORD)
+    token = links.invite("owner")
+    links.accept(token, "bob@example.org", PASSWORD)
+    assert links.pending() == []

@@ -85,6 +85,22 @@ def test_people_are_added_with_an_unseen_password(puna: Puna, url: str) -> None:
     store.close()
 
 
+def test_whose_a_key_is_and_who_is_invited_is_listed(puna: Puna) -> None:
+    puna("users", "create", "ada@example.org", input="a fine password")
+    puna("keys", "create", "adas", "--user", "ada@example.org")
+    puna("keys", "create", "nobodys")
+    table = puna("keys").stdout.splitlines()
+    assert "ada@example.org" in next(line for line in table if line.startswith("adas"))
+    assert "ada@" not in next(line for line in table if line.startswith("nobodys"))
+    path = facts(puna, "users", "invite")["path"]
+    assert path.startswith("/welcome#")
+    [pending] = json.loads(puna("users", "invitations", "--json").stdout)
+    assert (pending["tenant"], pending["role"]) == ("owner", "member")
+    assert puna("users", "withdraw", pending["id"]).returncode == 0
+    assert "no invitation" in puna("users", "invitations").stderr
+    assert "pending" in puna("users", "withdraw", pending["id"]).stderr
+
+
 def test_a_copy_goes_to_another_home(puna: Puna, home: Path, tmp_path: Path) -> None:
     puna("tenants", "create", "acme")
     copy = tmp_path / "copy.gz"

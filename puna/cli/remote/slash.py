@@ -25,6 +25,7 @@ COMMANDS = {
     "/open": "go on with one of the list: /open 2",
     "/history": "show this conversation from its beginning",
     "/again": "have the last question answered again",
+    "/continue": "let the last answer go on where it was cut or stopped",
     "/rename": "give this conversation a title: /rename Herons",
     "/delete": "delete this conversation for good",
     "/export": "write it to a file, to read or whole: /export talk.md, /export talk.json",
@@ -88,6 +89,7 @@ class Slash:
             "/open": self._open,
             "/history": lambda _: self._history(),
             "/again": lambda _: self._again(),
+            "/continue": lambda _: self._continue(),
             "/rename": self._rename,
             "/delete": self._delete,
             "/export": self._export,
@@ -134,6 +136,10 @@ class Slash:
     def _again(self) -> None:
         self._present()
         self.hear(self.talk.ask(None))
+
+    def _continue(self) -> None:
+        self._present()
+        self.hear(self.talk.ask(None, answer=self.talk.seen))
 
     def _rename(self, title: str) -> None:
         renamed = self.talk.api.change(self._present().id, title=title)

@@ -55,10 +55,11 @@ class Talk:
         return fresh
 
     @contextmanager
-    def ask(self, text: str | None) -> Iterator[Told]:
-        """Say something, or have the last question answered again."""
+    def ask(self, text: str | None, *, answer: str | None = None) -> Iterator[Told]:
+        """Say something, have the last question answered again, or let a cut answer go on."""
         said = {
             "text": text,
+            "answer": answer,
             "conversation": self.conversation.id if self.conversation else None,
             "files": [file.id for file in self.files] if text else [],
             "model": self.model,

@@ -134,12 +134,17 @@ def _close(message: Message) -> None:
         note(_source(source))
     match message.outcome:
         case "stopped":
-            note("stopped", PLAIN)
+            note("stopped; /continue goes on", PLAIN)
         case "length":
-            note(f"stopped after {message.tokens} tokens; --max-tokens sets how many", PLAIN)
+            why = _why(message) or f"stopped after {message.tokens} tokens; /continue goes on"
+            note(why, PLAIN)
         case "broken":
-            why = (message.error or {}).get("message") or "it broke off"
-            note(f"puna: error: {line(str(why), 500)}", PLAIN)
+            note(f"puna: error: {_why(message) or 'it broke off'}", PLAIN)
+
+
+def _why(message: Message) -> str:
+    """Why an answer is not whole, as the server says it."""
+    return line(str((message.error or {}).get("message") or ""), 500)
 
 
 def _source(source: Json) -> str:

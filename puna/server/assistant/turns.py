@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -15,7 +15,6 @@ from puna.server import failures
 from puna.server.assistant.person import Person
 from puna.server.fields import Body, ModelName
 from puna.server.web.answers import LINES, Begin, happenings, lines
-from puna.server.web.turns import Turn
 from puna.server.web.visit import Visit
 from puna.services.assistant.messages import LONGEST_TEXT, Entry
 from puna.services.assistant.presets import LONGEST_INSTRUCTIONS
@@ -23,7 +22,6 @@ from puna.services.assistant.question import Question
 
 router = APIRouter(prefix="/api/v1/turns", tags=["assistant"], responses=failures.RESPONSES)
 
-TURN = "X-Puna-Turn"
 MOST_FILES = 50
 Id = Annotated[str, Field(max_length=64)]
 TOLD: dict[int | str, dict[str, Any]] = {200: {"content": {LINES: {}}}}
@@ -41,6 +39,8 @@ class TurnParameters(Body):
 class TurnRequest(Body):
     """What is said; without a `text` the last question is answered again.
 
+    An `answer` that was cut (by its length, a stop or a failure), the last of its branch, goes on
+    where it ended; it stays one message.
     Without a `conversation` one is begun.  Without a `parent` it is said at the end of the branch
     that was seen last; after an earlier message it begins a branch.  Model and preset stay what
     they were in the conversation unless they are given; `instructions` and `parameters` stand in
@@ -50,6 +50,7 @@ class TurnRequest(Body):
     text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)] | None = None
     conversation: Id | None = None
     parent: Id | None = None
+    answer: Id | None = None
     files: Annotated[list[Id], Field(max_length=MOST_FILES, default_factory=list)]
     model: ModelName | None = None
     preset: Id | None = None
@@ -74,11 +75,13 @@ class Wanted(Begin):
 async def begin_turn(visit: Person, said: TurnRequest) -> Response:
     """Say something, and hear the answer as lines of JSON (`application/x-ndjson`) while it grows.
 
-    Each line has a `type`: `begin` (`turn`, `conversation`), `text` (more of the answer), `tool`
-    (a call: `tool.done` once it has its result), `source` (what a mark such as [1] points to),
-    `left_out` (the oldest messages do not fit into the context), `title`, `end` (`path`: the branch
-    with the answer as it is kept, its last message), `error` (`error.message`: nothing was kept)
-    and `left` (what is left of the plan).  The header X-Puna-Turn names the turn.  The answer goes
+    Each line has a `type`: `loading` (`model`, `share`: it is not in memory yet), `begin` (`turn`,
+    `conversation`, and where an answer goes on `answer`, as it stands), `text` (more of the
+    answer), `tool` (a call: `tool.done` once it has its result), `source` (what a mark such as [1]
+    points to), `left_out` (the oldest messages do not fit into the context), `title`, `end`
+    (`path`: the branch with the answer as it is kept, its last message), `error`
+    (`error.message`: nothing was kept), `unsaid` (stopped before anything was kept) and `left`
+    (what is left of the plan).  The header X-Puna-Turn names the turn.  The answer goes
     on where nobody listens any more; deleting the turn stops it.
     """
     wanted = await visit.do(_wanted, visit, said)
@@ -89,7 +92,7 @@ async def begin_turn(visit: Person, said: TurnRequest) -> Response:
             "an answer is being given in this conversation; stop it first"
         ) from None
     visit.house.turns.start(turn, happenings(visit, wanted, turn))
-    return _told(turn)
+    return lines(turn)
 
 
 @router.get("/{turn}", response_class=Response, responses=TOLD)
@@ -98,7 +101,7 @@ async def follow_turn(visit: Person, turn: Annotated[str, Path(max_length=64)]) 
     running = visit.house.turns.find(visit.visitor.user_id, turn)
     if running is None:
         raise NotFoundError("there is no such running answer")
-    return _told(running)
+    return lines(running)
 
 
 @router.delete("/{turn}", status_code=204)
@@ -108,12 +111,6 @@ async def stop_turn(visit: Person, turn: Annotated[str, Path(max_length=64)]) ->
     if running is not None:
         await running.stop()
     return Response(status_code=204)
-
-
-def _told(turn: Turn) -> Response:
-    answer = lines(turn)
-    answer.headers[TURN] = turn.id
-    return answer
 
 
 def _wanted(visit: Visit, said: TurnRequest) -> Wanted:
@@ -126,9 +123,10 @@ def _wanted(visit: Visit, said: TurnRequest) -> Wanted:
         model, preset = model or kept.model or None, preset or kept.preset_id
         entries = assistant.messages.path(owner, said.conversation, limit=2).entries
     return Wanted(
-        kind="again" if said.text is None else "say",
+        kind=_kind(said),
         conversation=said.conversation,
         parent=said.parent or _parent(entries, again=said.text is None),
+        answer=said.answer,
         text=said.text or "",
         files=tuple(said.files),
         model=model,
@@ -136,6 +134,12 @@ def _wanted(visit: Visit, said: TurnRequest) -> Wanted:
         instructions=said.instructions,
         parameters=said.parameters.model_dump(exclude_none=True),
     )
+
+
+def _kind(said: TurnRequest) -> Literal["say", "again", "continue"]:
+    if said.answer is not None:
+        return "continue"
+    return "again" if said.text is None else "say"
 
 
 def _parent(entries: tuple[Entry, ...], *, again: bool) -> str | None:

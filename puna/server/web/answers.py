@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, Literal
 
 from starlette.responses import Response, StreamingResponse
 
-from puna.server.web.conversations import path_of
+from puna.llm import LLM
+from puna.llm.models import Models
+from puna.server.web.conversations import path_of, views_of
 from puna.server.web.failures import EXPECTED, refused
 from puna.server.web.left import left_of
 from puna.server.web.metered import Metered
@@ -26,14 +28,17 @@ from puna.services.assistant import events as told
 from puna.services.assistant.question import Question
 
 LINES = "application/x-ndjson"
+TURN = "X-Puna-Turn"  # names the turn before its first line, so that it can be stopped at once
+LOOK_S = 0.4  # how often who waits for a model hears how far it is
 
 
 class Begin(Form):
-    """Something said after `parent`, or `parent` answered again."""
+    """Something said after `parent`, `parent` answered again, or an `answer` that is to go on."""
 
-    kind: Literal["say", "again"]
+    kind: Literal["say", "again", "continue"]
     conversation: str | None = None
     parent: str | None = None
+    answer: str | None = None
     text: str = ""
     files: tuple[str, ...] = ()
     model: str | None = None
@@ -42,7 +47,8 @@ class Begin(Form):
     def question(self) -> Question:
         """The same in the assistant's words."""
         said = self.text if self.kind == "say" else None
-        return Question(self.conversation, self.parent, said, self.files, self.preset)
+        cut = self.answer if self.kind == "continue" else None
+        return Question(self.conversation, self.parent, said, self.files, self.preset, cut)
 
 
 async def begin(visit: Visit) -> Response:
@@ -74,7 +80,8 @@ async def stop(visit: Visit) -> Response:
 
 def lines(turn: Turn) -> Response:
     """A turn's events, one a line, as they happen."""
-    return StreamingResponse(turn.follow(), media_type=LINES, headers={"X-Accel-Buffering": "no"})
+    headers = {"X-Accel-Buffering": "no", TURN: turn.id}
+    return StreamingResponse(turn.follow(), media_type=LINES, headers=headers)
 
 
 async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[Event, None]:
@@ -84,7 +91,7 @@ async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[
             async for event in events:
                 yield event
     except asyncio.CancelledError:  # stopped by the person: what was said stands
-        yield await _ended(visit, turn)
+        yield await _ended(visit, turn) if turn.asked else {"type": "unsaid"}
     except EXPECTED as error:
         yield {"type": "error", **refused(error).as_json()}
     except Exception as error:
@@ -96,21 +103,45 @@ async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[
 async def _answer(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[Event, None]:
     house, name = visit.house, wanted.model or visit.house.default_model
     visit.visitor.caller.plan.check_model(name)
-    async with house.desk.models.lease_async(name) as llm:
+    async with AsyncExitStack() as leased:
+        leasing = asyncio.ensure_future(
+            leased.enter_async_context(house.desk.models.lease_async(name))
+        )
+        async with aclosing(_loading(house.desk.models, name, leasing)) as waited:
+            async for seen in waited:
+                yield seen
+        llm, turn.asked = await leasing, True
         model = Metered(llm, name, house.desk, visit.visitor.caller, house.paces)
         answer = house.answering.answer(visit.owner, wanted.question(), model)
         async with aclosing(answer) as happened:
             async for event in happened:
                 async for seen in _seen(visit, turn, event):
-                    yield _with_a_way_on(seen, model)
+                    yield seen
+
+
+async def _loading(
+    models: Models, name: str, leasing: asyncio.Task[LLM]
+) -> AsyncGenerator[Event, None]:
+    """Tell how far a model is until it is here; who leaves meanwhile waits no more."""
+    try:
+        while not leasing.done():
+            await asyncio.wait([leasing], timeout=LOOK_S)
+            share = None if leasing.done() else models.loading(name)
+            if share is not None:
+                yield {"type": "loading", "model": name, "share": round(share, 2)}
+    except BaseException:
+        leasing.cancel()
+        await asyncio.wait([leasing])
+        raise
 
 
 async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncGenerator[Event, None]:
     match event:
-        case told.Begun(conversation):
+        case told.Begun(conversation, _, answer):
             turn.conversation_id = conversation.id
             view = conversation_view(conversation)
-            yield {"type": "begin", "turn": turn.id, "conversation": view}
+            said = {"answer": views_of(visit, [answer])[0]} if answer.text else {}
+            yield {"type": "begin", "turn": turn.id, "conversation": view, **said}
         case told.Said(text):
             yield {"type": "text", "text": text}
         case told.CallStarted(call, name, label, arguments):
@@ -125,13 +156,6 @@ async def _seen(visit: Visit, turn: Turn, event: told.Event) -> AsyncGenerator[E
             yield {"type": "title", "conversation": conversation_view(conversation)}
         case told.Ended():
             yield await _ended(visit, turn)
-
-
-def _with_a_way_on(event: Event, model: Metered) -> Event:
-    """Where the plan stood in the way, the answer's error says where to go."""
-    if event["type"] == "end" and model.refusal is not None and event["path"]:
-        event["path"][-1]["error"] = refused(model.refusal).as_json()["error"]
-    return event
 
 
 async def _ended(visit: Visit, turn: Turn) -> Event:

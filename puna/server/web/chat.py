@@ -67,7 +67,7 @@ def _talk(
     visit: Visit, conversation_id: str | None, models: list[Choice], presets: list[Preset]
 ) -> Talk:
     if conversation_id is None:
-        model = _chosen(models, visit.house.default_model)
+        model = _chosen(models, _latest_model(visit))
         state: dict[str, Any] = {
             "id": None,
             "path": [],
@@ -91,6 +91,12 @@ def _talk(
     }
     preset = _preset(visit, conversation.preset_id)
     return Talk(conversation.title, model, preset, state)
+
+
+def _latest_model(visit: Visit) -> str:
+    """Whom the person talked with last; at first the server's own choice."""
+    latest = visit.house.assistant.conversations.list(visit.owner, limit=1)
+    return (latest[0].model if latest else "") or visit.house.default_model
 
 
 def _chosen(models: list[Choice], name: str) -> Choice:

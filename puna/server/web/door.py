@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -17,6 +19,7 @@ from puna.server.web.visit import Visit
 from puna.server.web.visitor import close_session, open_session, visitor_of
 
 WELCOME = "/welcome"
+OURS = re.compile(r"/(c/con_\w{1,60}|memory|settings|plan|console(/[a-z]{1,20})?)", re.ASCII)
 WRONG = "The address or the password is wrong, or the account was closed."
 
 
@@ -66,9 +69,10 @@ async def login_page(request: Request) -> Response:
     """Ask for address and password; who is signed in goes on."""
     house = _house(request)
     if await run_in_threadpool(visitor_of, request, house) is not None:
-        return RedirectResponse("/", 303)
+        return RedirectResponse(_way_back(request), 303)
     users = await run_in_threadpool(house.users.list)
-    return page("login.html", look=look_of(request), ownerless=not users)
+    look, back = look_of(request), _way_back(request)
+    return page("login.html", look=look, back=back, ownerless=not users)
 
 
 async def login(request: Request) -> Response:
@@ -106,6 +110,12 @@ async def _entered(request: Request, house: House, user_id: str) -> Response:
     response = JSONResponse({})
     await run_in_threadpool(open_session, request, response, house, user_id)
     return response
+
+
+def _way_back(request: Request) -> str:
+    """Where somebody wanted to go who had to sign in first: a page of ours, or the first."""
+    wanted = request.query_params.get("next", "")
+    return wanted if OURS.fullmatch(wanted) else "/"
 
 
 def _house(request: Request) -> House:

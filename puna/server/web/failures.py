@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from puna import errors
 from puna.server.web import words
+from puna.server.web.left import PLAN_PAGE, SPENT
 from puna.server.web.look import look_of
 from puna.server.web.refused import RefusedError
 from puna.server.web.render import page
@@ -28,13 +29,14 @@ STATUS: tuple[tuple[type[errors.PunaError], int], ...] = (
     (errors.LimitError, 429),
     (errors.RequestError, 400),
     (errors.AccountError, 400),
+    (errors.TooLargeError, 413),
     (errors.AssistantError, 400),
+    (errors.RoomError, 507),
     (errors.ModelUnavailableError, 503),
     (errors.EngineError, 503),
     (errors.DownloadError, 502),
 )
 EXPECTED = (RefusedError, ValidationError, errors.PunaError, HTTPException)
-SPENT = (errors.QuotaError, errors.CreditError)
 HEADINGS = {401: "Please sign in", 403: "That is not yours to do", 404: "There is nothing here"}
 
 
@@ -45,9 +47,7 @@ def refused(error: Exception) -> RefusedError:
     if isinstance(error, ValidationError):
         return RefusedError(400, _first_fault(error))
     if isinstance(error, SPENT):
-        return RefusedError(
-            402, words.sentence(str(error)), link="/plan", link_text="See your plan"
-        )
+        return RefusedError(402, words.sentence(str(error)), **PLAN_PAGE)
     status = next((code for kind, code in STATUS if isinstance(error, kind)), None)
     if status is not None:
         return RefusedError(status, words.sentence(str(error)))

@@ -13,6 +13,9 @@ from puna.accounts.rates import Allowance
 from puna.errors import CreditError, LimitError, QuotaError
 from puna.server.web import words
 
+SPENT = (QuotaError, CreditError)  # what waiting a minute does not bring back
+PLAN_PAGE = {"link": "/plan", "link_text": "See your plan"}
+PLAN_ENDED = "Your plan has no more for this answer."
 TOO_FEW = "What is left of your plan's tokens for this month is too little for this answer."
 
 

@@ -30,7 +30,8 @@ def side_of(house: House, visitor: Visitor) -> dict[str, Any]:
     owner = Owner(visitor.tenant_id, visitor.user_id)
     latest = house.assistant.conversations.list(owner, limit=LISTED)
     left = left_of(house.ledger.standing(visitor.caller))
-    return {"days": days(latest, datetime.now(UTC)), "left": left}
+    more = len(latest) == LISTED
+    return {"days": days(latest, datetime.now(UTC)), "more": more, "left": left}
 
 
 def days(latest: list[Conversation], now: datetime) -> list[Day]:

@@ -25,6 +25,7 @@ class Turn:
         self.id = secrets.token_urlsafe(12)
         self.user_id = user_id
         self.conversation_id = conversation_id
+        self.asked = False  # whether a model was asked, and the question kept for it
         self._lines = Record[bytes]()
         self._task: asyncio.Task[None] | None = None
 

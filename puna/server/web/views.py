@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from puna.server.web import words
+from puna.server.web.left import PLAN_ENDED, PLAN_PAGE
 from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.files import File
 from puna.services.assistant.finding import Hit
@@ -40,8 +41,18 @@ def entry_view(entry: Entry, names: Mapping[str, str]) -> View:
         "sources": [source_view(source) for source in entry.sources],
         "tokens": entry.count.get("completion_tokens"),
         "speed": _speed(entry),
-        "error": {"message": words.sentence(entry.error)} if entry.error else None,
+        "at": entry.created_at.isoformat(timespec="seconds"),
+        "error": _trouble(entry),
     }
+
+
+def _trouble(entry: Entry) -> View | None:
+    """Why an answer is not whole; where the plan stood in the way, with the page that says more."""
+    plan_ended = bool(entry.count.get("plan_ended"))
+    message = entry.error or (PLAN_ENDED if plan_ended and entry.outcome == "length" else "")
+    if not message:
+        return None
+    return {"message": words.sentence(message), **(PLAN_PAGE if plan_ended else {})}
 
 
 def _speed(entry: Entry) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -86,9 +87,14 @@ def signed_in(handler: Handler) -> Endpoint:
             return await handler(Visit(request, house, visitor))
         if request.url.path.startswith("/web/"):
             raise RefusedError(401, "You are signed out.", link="/login", link_text="Sign in")
-        return RedirectResponse("/login", 303)
+        return RedirectResponse(_login(request.url.path), 303)
 
     return endpoint
+
+
+def _login(path: str) -> str:
+    """The door, which leads back to where somebody wanted to go."""
+    return "/login" if path == "/" else f"/login?next={quote(path)}"
 
 
 def owner_only(handler: Handler) -> Endpoint:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -67,29 +67,31 @@ class Citation:
 
 
 class Sources:
-    """The numbered passages of one turn; a passage keeps its number however often it is found."""
+    """The numbered passages of one turn; a passage keeps its number however often it is found.
 
-    def __init__(self) -> None:
-        self._sources: list[Source] = []
+    An answer that goes on has `cited` some before: their numbers stay theirs.
+    """
+
+    def __init__(self, cited: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._numbers = {(one["file_id"], one["ordinal"]): int(one["number"]) for one in cited}
+        self._sources: dict[int, Source] = {}
 
     def __iter__(self) -> Iterator[Source]:
-        return iter(self._sources)
+        return iter(self._sources.values())
 
     def __len__(self) -> int:
         return len(self._sources)
 
     def add(self, file_id: str, name: str, passage: Passage) -> Source:
         """Give a passage its number."""
-        for known in self._sources:
-            if (known.file_id, known.passage.ordinal) == (file_id, passage.ordinal):
-                return known
-        source = Source(len(self._sources) + 1, file_id, name, passage)
-        self._sources.append(source)
-        return source
+        taken = set(self._numbers.values())
+        free = min(set(range(1, len(taken) + 2)) - taken)
+        number = self._numbers.setdefault((file_id, passage.ordinal), free)
+        return self._sources.setdefault(number, Source(number, file_id, name, passage))
 
     def get(self, number: int) -> Source | None:
         """Return the passage with this number."""
-        return self._sources[number - 1] if 1 <= number <= len(self._sources) else None
+        return self._sources.get(number)
 
 
 def fit(sources: Sequence[Source], count: CountTokens, budget: int) -> list[Source]:

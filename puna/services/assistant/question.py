@@ -17,8 +17,9 @@ class Question:
     """What is asked.
 
     With a `text` it is said after `parent_id` (None: first in the conversation; a conversation
-    None is begun).  Without one, the message `parent_id` is answered again.  `instructions` and
-    `parameters` stand in place of the preset's own, for this answer alone.
+    None is begun).  Without one, the message `parent_id` is answered again.  With an `answer_id`,
+    that answer, which was cut, goes on where it ended.  `instructions` and `parameters` stand in
+    place of the preset's own, for this answer alone.
     """
 
     conversation_id: str | None = None
@@ -26,6 +27,7 @@ class Question:
     text: str | None = None
     file_ids: tuple[str, ...] = ()
     preset_id: str | None = None
+    answer_id: str | None = None
     instructions: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

@@ -7,37 +7,50 @@ Does not know where deltas come from, nor where an answer is kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from puna.chat import Delta, FinishReason, Message, ToolCall
 from puna.services.assistant.citations import MarkFilter, Sources, read, resolve
 from puna.services.assistant.events import Cited, Event, Said
+from puna.services.assistant.messages import Entry
 from puna.services.assistant.prompt import call_messages
 from puna.services.assistant.tools.calls import Done
 
 PARAGRAPH = "\n\n"
+NO_COUNT: tuple[tuple[str, float], ...] = (
+    ("prompt_tokens", 0),
+    ("cached_tokens", 0),
+    ("completion_tokens", 0),
+    ("prefill_s", 0.0),
+    ("decode_s", 0.0),
+)
 
 
 class GrowingAnswer:
-    """The state of a turn."""
+    """The state of a turn; where an answer that was `cut` goes on, from its end."""
 
-    def __init__(self) -> None:
-        self.sources = Sources()
+    def __init__(self, cut: Entry | None = None) -> None:
+        count = cut.count if cut else {}
         self.calls: tuple[ToolCall, ...] = ()  # asked for in the present round
         self.finish_reason: FinishReason = "stop"
-        self.steps: list[dict[str, Any]] = [{"text": "", "calls": []}]
+        self.steps = _steps(cut) if cut else [_step()]
+        self._cited_before = [one for one in (cut.sources if cut else ()) if one.get("cited", True)]
+        self.sources = Sources(self._cited_before)
         self._marks = MarkFilter(self.sources)
-        self._cited: set[int] = set()
+        self._marks.push(self.text)  # which may end within code
+        self._marks.flush()
+        self._cited = {int(one["number"]) for one in self._cited_before}
         self._unseen = 0  # steps at the beginning that the model does not hear of
-        self._begun = time.monotonic()
-        self._count: dict[str, float] = {
-            "prompt_tokens": 0,
-            "cached_tokens": 0,
-            "completion_tokens": 0,
-            "prefill_s": 0.0,
-            "decode_s": 0.0,
-        }
+        self._begun = time.monotonic() - count.get("took_s", 0.0)
+        self._count: dict[str, float] = {name: count.get(name, zero) for name, zero in NO_COUNT}
+        if "first_word_s" in count:
+            self._count["first_word_s"] = count["first_word_s"]
+
+    @property
+    def begun(self) -> str:
+        """What the present round has said already: it goes on from there."""
+        return str(self.steps[-1]["text"])
 
     @property
     def text(self) -> str:
@@ -69,7 +82,7 @@ class GrowingAnswer:
             }
             for one in done
         ]
-        self.steps.append({"text": "", "calls": []})
+        self.steps.append(_step())
         self.calls = ()
 
     @property
@@ -103,13 +116,19 @@ class GrowingAnswer:
 
     def kept(self) -> dict[str, Any]:
         """Return what stands with the message in the end."""
-        sources = resolve(self.text, self.sources) or read(self.text, self.sources)
         return {
             "text": self.text.strip(),
             "steps": [step for step in self.steps if step["text"] or step["calls"]],
-            "sources": [citation.as_json() for citation in sources],
+            "sources": self._kept_sources(),
             "count": {**self._count, "took_s": round(time.monotonic() - self._begun, 3)},
         }
+
+    def _kept_sources(self) -> list[Mapping[str, Any]]:
+        """What is cited, before and since; of an answer that cites nothing, what was read."""
+        before = {one["number"]: one for one in self._cited_before}
+        fresh = {one.number: one.as_json() for one in resolve(self.text, self.sources)}
+        cited = {**before, **fresh}
+        return [*cited.values()] or [one.as_json() for one in read(self.text, self.sources)]
 
     def _newly_cited(self) -> Iterator[Event]:
         if not len(self.sources) or "]" not in self.steps[-1]["text"]:
@@ -127,3 +146,15 @@ class GrowingAnswer:
         if delta.timings is not None:
             self._count["prefill_s"] += round(delta.timings.prefill_s, 4)
             self._count["decode_s"] += round(delta.timings.decode_s, 4)
+
+
+def _step() -> dict[str, Any]:
+    return {"text": "", "calls": []}
+
+
+def _steps(cut: Entry) -> list[dict[str, Any]]:
+    """The steps of an answer that was cut, the last one open; spaces at its end were the cut's."""
+    steps = [dict(step) for step in cut.steps] or [{"text": cut.text, "calls": []}]
+    if steps[-1]["calls"]:
+        return [*steps, _step()]
+    return [*steps[:-1], {**steps[-1], "text": steps[-1]["text"].rstrip()}]

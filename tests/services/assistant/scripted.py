@@ -16,6 +16,7 @@ class Scripted:
 
     name = "scripted"
     uses_tools = True
+    spent = False
 
     def __init__(
         self, *rounds: Sequence[Delta | Exception], context_tokens: int = 4_000, pause_s: float = 0

@@ -4,7 +4,7 @@ import { $, $$ } from "./dom.js";
 import "./page.js";
 import { picker } from "./menus.js";
 import { focus } from "./composer.js";
-import { choose, current, stop } from "./talk.js";
+import { choose, current, leave, onRunning, stop } from "./talk.js";
 
 for (const menu of $$(".choices")) picker(menu, $(`[popovertarget="${menu.id}"]`), focus);
 for (const input of $$(".choices input")) {
@@ -18,6 +18,12 @@ for (const input of $$(".choices input")) {
   input.closest(".choices").addEventListener("click", (event) => event.detail && event.target.matches("input") && (input.closest(".choices").hidePopover(), focus()));
 }
 
+const inTheOpen = () => document.activeElement === document.body && !$("dialog[open], :popover-open");
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && current().running && !$("dialog[open], :popover-open")) stop();
+  const letter = [...event.key].length === 1 && !/[?\s]/.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (letter && inTheOpen()) focus(); // the letter lands in the field
 });
+document.addEventListener("puna:deleted", () => (leave(), focus()));
+onRunning(() => inTheOpen() && focus()); // the button that had the focus is gone

@@ -1,5 +1,6 @@
 // A fenced block with its language, a copy button and colours; the highlighter is fetched when the first block wants it.
 
+import { copied } from "./clipboard.js";
 import { asset, h, icon } from "./dom.js";
 import { inSlices } from "./slices.js";
 
@@ -57,7 +58,7 @@ export function settledCode(text, info) {
 
 async function copy(event) {
   const button = event.currentTarget;
-  await navigator.clipboard.writeText(button.closest("figure").querySelector("code").textContent);
+  await copied(button.closest("figure").querySelector("code").textContent);
   button.replaceChildren(icon("done"), "Copied");
   setTimeout(() => button.replaceChildren(icon("copy"), "Copy"), 1600);
 }

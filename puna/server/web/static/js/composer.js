@@ -2,7 +2,7 @@
 
 import { $, h } from "./dom.js";
 import { Refused, upload } from "./http.js";
-import { current, editLast, onRunning, say, stop } from "./talk.js";
+import { current, editLast, goOnLast, onRunning, say, stop } from "./talk.js";
 import { announce, toast } from "./toast.js";
 import { enclosed } from "./transcript.js";
 
@@ -17,7 +17,23 @@ let files = [];
 let answering = Boolean(current().running); // one may be given already when the page opens
 let waiting = false; // Enter was pressed while a file was still being read
 
+const LONG_PASTE = 5_000; // characters, from which on a text is a file
 const draftKey = () => `draft ${current().id ?? "new"}`;
+
+/** What is written and attached here survives a reload. */
+function keepDraft() {
+  const whole = files.filter((file) => file.id);
+  if (area.value || whole.length) sessionStorage.setItem(draftKey(), JSON.stringify({ text: area.value, files: whole }));
+  else sessionStorage.removeItem(draftKey());
+}
+
+function draft() {
+  try {
+    return { text: "", files: [], ...JSON.parse(sessionStorage.getItem(draftKey())) };
+  } catch {
+    return { text: "", files: [] };
+  }
+}
 
 function refresh() {
   const uploading = files.some((file) => file.state);
@@ -30,6 +46,7 @@ function refresh() {
 
 function showFiles() {
   chips.replaceChildren(enclosed(files, remove) ?? "");
+  keepDraft();
   refresh();
 }
 
@@ -53,6 +70,7 @@ export async function attach(list) {
     files.push(chip);
     showFiles();
     try {
+      if (file.type.startsWith("image/")) throw new Refused(415, { message: "models here read text, not pictures; copy the words out of it" });
       if (file.size > Number(picker.dataset.most)) throw new Refused(413, { message: `it has ${mebibytes(file.size)}, and a file may have ${mebibytes(picker.dataset.most)} here` });
       Object.assign(chip, await upload("/web/files", file, (share) => progress(chip, share)), { state: null });
       announce(`${chip.name} is attached.`);
@@ -73,7 +91,6 @@ function send() {
   const sent = files;
   area.value = "";
   files = [];
-  sessionStorage.removeItem(draftKey());
   showFiles();
   say(text, sent).then((kept) => kept || giveBack(text, sent));
 }
@@ -83,21 +100,39 @@ function giveBack(text, sent) {
   if (area.value) return;
   area.value = text;
   files = sent;
-  sessionStorage.setItem(draftKey(), text);
   showFiles();
 }
 
-area.addEventListener("input", () => {
-  sessionStorage.setItem(draftKey(), area.value);
+/** A long text is attached as a file, of which the model reads what matters; or it is put into the message after all. */
+async function pasteLong(text) {
+  const file = new File([text], "pasted text.txt", { type: "text/plain" });
+  await attach([file]);
+  const chip = files.at(-1);
+  if (chip?.name === file.name) toast("The long text is attached as a file.", { text: "Put it into the message", act: () => (remove(chip), insert(text)) });
+}
+
+function insert(text) {
+  area.focus();
+  area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
+  written();
+}
+
+function written() {
+  keepDraft();
   refresh();
-});
+}
+
+area.addEventListener("input", written);
 area.addEventListener("keydown", (event) => {
   if (event.isComposing) return;
+  if (event.key === "Enter" && event.ctrlKey && !area.value && !answering) return void goOnLast();
   if (event.key === "Enter" && !event.shiftKey && !touch.matches) event.preventDefault(), send();
   if (event.key === "ArrowUp" && !area.value && !answering) event.preventDefault(), editLast();
 });
 area.addEventListener("paste", (event) => {
-  if (event.clipboardData.files.length) event.preventDefault(), attach(event.clipboardData.files);
+  const text = event.clipboardData.getData("text/plain"); // office programs add a picture of the text
+  if (text.length > LONG_PASTE) event.preventDefault(), pasteLong(text);
+  else if (!text && event.clipboardData.files.length) event.preventDefault(), attach(event.clipboardData.files);
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -109,17 +144,19 @@ picker.addEventListener("change", () => (attach(picker.files), (picker.value = "
 
 const main = $(".main");
 for (const kind of ["dragenter", "dragover"]) main.addEventListener(kind, (event) => event.dataTransfer.types.includes("Files") && (event.preventDefault(), form.classList.add("drop")));
-for (const kind of ["dragleave", "drop"]) main.addEventListener(kind, () => form.classList.remove("drop"));
+main.addEventListener("dragleave", (event) => main.contains(event.relatedTarget) || form.classList.remove("drop"));
+main.addEventListener("drop", () => form.classList.remove("drop"));
 main.addEventListener("drop", (event) => event.dataTransfer.files.length && (event.preventDefault(), attach(event.dataTransfer.files)));
 
-for (const start of document.querySelectorAll(".starts button")) start.addEventListener("click", () => ((area.value = start.dataset.text), refresh(), area.focus()));
+for (const start of document.querySelectorAll(".starts button")) start.addEventListener("click", () => ((area.value = start.dataset.text), written(), area.focus()));
 
 onRunning((running) => {
   answering = running;
   refresh();
 });
+document.addEventListener("puna:named", () => (sessionStorage.removeItem("draft new"), keepDraft())); // what was written meanwhile belongs here
 export const focus = () => area.focus();
 
-area.value = sessionStorage.getItem(draftKey()) ?? "";
-refresh();
+({ text: area.value, files } = draft());
+showFiles();
 if (!touch.matches) area.focus();

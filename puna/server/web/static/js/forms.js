@@ -1,6 +1,7 @@
 // Forms travel as JSON with our header, so that no foreign page can send one.
 // data-method, data-next (where to go), data-show (the element that tells the answer's `secret`), data-instant (on each change).
 
+import { copied } from "./clipboard.js";
 import { $, $$ } from "./dom.js";
 import { call, Refused } from "./http.js";
 import { toast } from "./toast.js";
@@ -81,7 +82,7 @@ export function listen() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    await navigator.clipboard.writeText($("code", button.parentElement).textContent);
+    await copied($("code", button.parentElement).textContent);
     const label = $("span", button) ?? button;
     label.textContent = "Copied";
     setTimeout(() => (label.textContent = "Copy"), 1600);

@@ -13,7 +13,7 @@ const HEADERS = { "X-Puna": "page", Accept: "application/json" };
 
 function refused(status, body) {
   const error = body?.error ?? { message: `The server answered ${status}.` };
-  if (status === 401 && error.link) location.assign(error.link);
+  if (status === 401 && error.link) location.assign(`${error.link}?next=${encodeURIComponent(location.pathname)}`);
   return new Refused(status, error);
 }
 
@@ -35,6 +35,9 @@ export async function call(method, url, body) {
   return response.status === 204 ? null : response.json();
 }
 
+/** Ask for something while the page is being left; nobody hears the answer. */
+export const inPassing = (method, url) => fetch(url, { method, headers: HEADERS, credentials: "same-origin", keepalive: true }).catch(() => {});
+
 /** A file's bytes; never a form, so that no foreign form can send one. `sent` hears which share of it has gone out. */
 export const upload = (url, file, sent) =>
   new Promise((done, failed) => {
@@ -50,13 +53,14 @@ export const upload = (url, file, sent) =>
     request.send(file);
   });
 
-/** Yield the events of a running answer, one JSON object a line. */
-export async function* events(method, url, body, signal) {
-  const response = await request(method, url, body && JSON.stringify(body), { headers: body ? asJson : {}, signal });
+/** Yield the events of a running answer, one JSON object a line; `opened` sees the response before the first. */
+export async function* events(method, url, body, opened = () => {}) {
+  const response = await request(method, url, body && JSON.stringify(body), { headers: body ? asJson : {} });
+  opened(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(() => ({ done: true })); // the line was cut
     if (done) return;
     const lines = (rest + value).split("\n");
     rest = lines.pop();

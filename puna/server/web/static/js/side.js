@@ -1,14 +1,15 @@
 // The sidebar: what was talked about; rename, export, delete; search; the meter of what is left.
 
 import { $, $$, h, icon } from "./dom.js";
-import { call, told } from "./http.js";
+import { call, inPassing, told } from "./http.js";
 import { below, walked } from "./menus.js";
+import { toast } from "./toast.js";
 
 const list = $(".talks");
 const menu = $("#talk-menu");
 
 function item(conversation) {
-  const link = h("a", { href: `/c/${conversation.id}` }, conversation.title);
+  const link = h("a", { href: `/c/${conversation.id}`, title: conversation.title }, conversation.title);
   const more = h("button", { type: "button", class: "quiet", "aria-label": `More about ${conversation.title}`, "aria-haspopup": "menu", "data-more": conversation.id }, icon("more"));
   return h("li", { "data-talk": conversation.id }, link, more);
 }
@@ -36,7 +37,7 @@ export function remember(conversation) {
 
 export function retitle({ id, title }) {
   const entry = find(id);
-  if (entry) $("a", entry).textContent = title;
+  if (entry) Object.assign($("a", entry), { textContent: title, title });
   if (location.pathname === `/c/${id}`) {
     document.title = `${title} · Puna`;
     const heading = $(".head .title");
@@ -88,18 +89,63 @@ function rename() {
   input.select();
 }
 
+const going = new Set(); // conversations that are deleted as soon as nobody can take it back any more
+
+/** Out of sight at once; gone for good with the sentence that offers to take it back, or when the page is left. */
 function remove() {
-  const dialog = $("#confirm-delete");
-  const id = subject;
-  $(".what", dialog).textContent = $("a", find(id)).textContent;
-  dialog.returnValue = "";
-  dialog.showModal();
-  dialog.addEventListener("close", async () => {
-    if (dialog.returnValue !== "yes" || (await told(call("DELETE", `/web/conversations/${id}`))) === undefined) return;
-    find(id).remove();
-    if (location.pathname === `/c/${id}`) location.assign("/");
-  }, { once: true });
+  const [id, entry] = [subject, find(subject)];
+  const open = location.pathname === `/c/${id}`;
+  entry.hidden = true;
+  going.add(id);
+  const note = toast(`“${$("a", entry).textContent}” is deleted.`, { text: "Undo", act: () => takeBack(id, open), gone: () => removeForGood(id) });
+  if (open) document.dispatchEvent(new CustomEvent("puna:deleted"));
+  else $("button", note).focus();
 }
+
+function takeBack(id, open) {
+  going.delete(id);
+  find(id).hidden = false;
+  if (open) location.assign(`/c/${id}`);
+  else $("a", find(id)).focus();
+}
+
+async function removeForGood(id) {
+  if (!going.delete(id)) return;
+  if ((await told(call("DELETE", `/web/conversations/${id}`))) === undefined) find(id).hidden = false;
+  else find(id).remove();
+}
+
+addEventListener("pagehide", () => {
+  for (const id of going) inPassing("DELETE", `/web/conversations/${id}`);
+  going.clear();
+});
+
+// --- what lies further back -----------------------------------------------------------------------------------------
+
+const more = $(".more-talks");
+
+function group(label) {
+  const last = $$("section", list).at(-1);
+  if (last && $("h2", last).textContent === label) return last;
+  const section = h("section", {}, h("h2", {}, label), h("ul"));
+  more.before(section);
+  return section;
+}
+
+async function further() {
+  const after = $$("[data-talk]", list).at(-1).dataset.talk;
+  const found = await told(call("GET", `/web/conversations?after=${after}`));
+  if (!found) return;
+  const first = found.conversations.map((conversation) => {
+    const entry = item(conversation);
+    $("ul", group(conversation.day)).append(entry);
+    return entry;
+  })[0];
+  more.hidden = !found.more;
+  if (first) $("a", first).focus();
+}
+
+more?.addEventListener("click", further);
 
 list.addEventListener("click", (event) => {
   const button = event.target.closest("[data-more]");

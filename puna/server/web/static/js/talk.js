@@ -3,7 +3,7 @@
 import { $, given, h } from "./dom.js";
 import { call, events, Refused, told } from "./http.js";
 import { announce, toast } from "./toast.js";
-import { failure, liveAnswer, messageElement, messageShell } from "./transcript.js";
+import { failure, isCut, liveAnswer, messageElement, messageShell } from "./transcript.js";
 import { inSlices } from "./slices.js";
 import { remember, retitle, showLeft } from "./side.js";
 
@@ -11,6 +11,9 @@ const talk = { id: null, path: [], running: null, model: null, preset: null, ...
 const box = $(".messages");
 const scroller = $(".scroll");
 const listeners = [];
+const LOOK_AGAIN_MS = 1_500;
+let leftOut = false; // whether it was said
+let leaving = false;
 const AT_ONCE = 8; // more messages than a screen has room for
 let drawn = Promise.resolve(); // once every message on the page is
 
@@ -75,9 +78,12 @@ function redrawBefore(place) {
 const HANDLE = {
   begin(event, live) {
     live.kept = true;
+    live.loading();
+    if (event.answer) live.before(event.answer);
     if (!talk.id) {
       talk.id = event.conversation.id;
       history.replaceState(null, "", `/c/${talk.id}`);
+      document.dispatchEvent(new CustomEvent("puna:named"));
     }
     remember(event.conversation);
     retitle(event.conversation);
@@ -87,7 +93,8 @@ const HANDLE = {
   text: (event, live) => live.text(event.text),
   tool: (event, live) => live.tool(event.tool),
   source: (event, live) => live.sources.push(event.source),
-  left_out: () => toast("This conversation is longer than the model can read at once; it no longer sees the beginning."),
+  loading: (event, live) => live.loading(`Loading ${event.model}${event.share ? `, ${Math.round(100 * event.share)} %` : ""}…`),
+  left_out: () => (leftOut ||= (toast("This conversation is longer than the model can read at once; it no longer sees the beginning."), true)),
   left: (event) => showLeft(event.left),
   title: (event) => retitle(event.conversation),
   end(event, live) {
@@ -97,7 +104,9 @@ const HANDLE = {
     live.finish(event.path.at(-1), deeds);
     redrawBefore(event.path.length - 1);
     announce("The answer is complete.");
+    if (document.hidden) document.title = `✓ ${document.title}`; // until the page is seen
   },
+  unsaid: (_, live) => ((live.done = true), live.element.remove()),
   error(event, live) {
     live.done = true;
     live.finish();
@@ -107,23 +116,36 @@ const HANDLE = {
 };
 
 async function hear(stream, live) {
+  const turn = talk.running;
+  const left = () => talk.running !== turn; // for another conversation
   try {
-    for await (const event of stream) HANDLE[event.type]?.(event, live);
-    if (!live.done) throw new Refused(0, { message: "The answer broke off: the connection was lost. Load the page again to see how far it came." });
+    for await (const event of stream) left() || HANDLE[event.type]?.(event, live);
+    if (!live.done && !left()) lost(live);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === 404) return void location.reload(); // it was over before we listened
     HANDLE.error({ error: error instanceof Refused ? { message: error.message, link: error.link, link_text: error.linkText } : { message: `Something went wrong here: ${error.message}` } }, live);
     if (!(error instanceof Refused)) throw error;
   } finally {
-    running(null);
+    if (!left()) running(null);
   }
 }
 
+const reachable = () => fetch("/login", { method: "HEAD", redirect: "manual", cache: "no-store" }).then(() => true, () => false);
+
+/** The server is gone or the line is cut: look for it again, and show how far the answer came. */
+async function lost(live) {
+  if (leaving) return;
+  live.finish();
+  live.element.append(failure({ message: "The connection was lost. Looking for Puna again…" }));
+  while (!(await reachable())) await new Promise((done) => setTimeout(done, LOOK_AGAIN_MS));
+  if (!leaving) location.reload();
+}
+
 /** Ask the server for an answer; resolves to whether the question was kept. */
-async function begin(body, upTo, said = null) {
+async function begin(body, upTo, said = null, cut = null) {
   if (talk.running) return false;
-  const [live, before] = [liveAnswer(), talk.path];
+  const [live, before] = [liveAnswer(cut), talk.path];
   show(talk.path.slice(0, upTo), upTo);
   if (said) box.append(messageElement({ id: "new", role: "user", siblings: [], files: [], ...said }, deeds));
   box.append(live.element);
@@ -132,16 +154,35 @@ async function begin(body, upTo, said = null) {
   running({ id: null });
   announce("Puna is answering.");
   const settings = { conversation: talk.id, model: talk.model, preset: talk.preset };
-  await hear(events("POST", "/web/turns", { ...settings, ...body }), live);
-  if (!live.kept) show(before), box.append(live.element), $(".main").classList.remove("empty"), toEnd();
+  await hear(events("POST", "/web/turns", { ...settings, ...body }, named(talk.running)), live);
+  if (!live.kept) takeBack(before, live, cut);
   return Boolean(live.kept);
 }
+
+/** Nothing was kept: the page is as it was, with what went wrong below. */
+function takeBack(before, live, cut) {
+  show(before);
+  const wrong = $(".failed", live.element);
+  if (wrong) box.append(cut ? wrong : live.element), $(".main").classList.remove("empty");
+  toEnd();
+}
+
+/** A turn has its name with the answer's first byte; whoever has pressed Stop before stops it then. */
+const named = (turn) => (response) => {
+  turn.id = response.headers.get("X-Puna-Turn");
+  if (turn.stopped) stop();
+};
 
 /** Say something at the end of what is on screen. */
 export const say = (text, files) =>
   begin({ kind: "say", parent: talk.path.at(-1)?.id ?? null, text, files: files.map((file) => file.id) }, talk.path.length, { text, files });
 
-export const stop = () => talk.running?.id && call("DELETE", `/web/turns/${talk.running.id}`).catch(() => toast("It could not be stopped: Puna does not answer."));
+export function stop() {
+  const turn = talk.running;
+  if (!turn) return;
+  if (!turn.id) return void (turn.stopped = true);
+  call("DELETE", `/web/turns/${turn.id}`).catch(() => toast("It could not be stopped: Puna does not answer."));
+}
 
 async function resume() {
   const live = liveAnswer();
@@ -174,6 +215,10 @@ function editor(message, element) {
 
 export const deeds = {
   again: (message) => begin({ kind: "again", parent: talk.path[placeOf(message.id) - 1]?.id }, placeOf(message.id)),
+  goOn(message) {
+    const place = placeOf(message.id);
+    begin({ kind: "continue", answer: message.id }, place, null, message);
+  },
   edit(message) {
     if (talk.running) return;
     const element = document.getElementById(`m-${message.id}`);
@@ -194,10 +239,27 @@ export const deeds = {
   },
 };
 
+/** Leave this conversation, which is gone: the page is a new chat's. */
+export function leave() {
+  stop();
+  running(null);
+  talk.id = null;
+  history.replaceState(null, "", "/");
+  document.title = "New chat · Puna";
+  $(".head .title").textContent = "New chat";
+  show([]);
+}
+
 export const editLast = () => {
   const last = talk.path.findLast((message) => message.role === "user");
   if (last) deeds.edit(last);
 };
+
+/** Let the last answer go on, if it was cut. */
+export function goOnLast() {
+  const last = talk.path.at(-1);
+  if (isCut(last)) deeds.goOn(last);
+}
 
 /** Keep a choice of model or preset with the conversation. */
 export async function choose(field, value) {
@@ -220,6 +282,9 @@ function sought() {
   if (id && !talk.running) seek(id);
 }
 
+document.addEventListener("visibilitychange", () => document.hidden || (document.title = document.title.replace(/^✓ /, "")));
+addEventListener("pagehide", () => (leaving = true));
+addEventListener("pageshow", () => (leaving = false));
 watchScroll();
 show(talk.path);
 toEnd();

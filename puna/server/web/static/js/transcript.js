@@ -1,9 +1,22 @@
 // A message as the server tells it in, its element out. Knows nothing of requests: what a button means is told by `deeds`.
 
+import { copied } from "./clipboard.js";
 import { $, h, icon, iconButton } from "./dom.js";
 import { Growing } from "./growing.js";
 import { write } from "./markdown.js";
+import { Paced } from "./paced.js";
 import { announce } from "./toast.js";
+
+const LONG_LINES = 14; // of a question; a longer one is folded
+const LONG_TEXT = 1_200; // characters
+
+/** Today's time, or the day before it. */
+function moment(at) {
+  const [when, now] = [at ? new Date(at) : new Date(), new Date()];
+  const time = when.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
+  const day = when.toLocaleDateString([], { day: "numeric", month: "short", ...(when.getFullYear() !== now.getFullYear() && { year: "numeric" }) });
+  return h("time", { class: "pace", datetime: when.toISOString(), title: when.toLocaleString() }, when.toDateString() === now.toDateString() ? time : `${day}, ${time}`);
+}
 
 const pace = (message) => [message.tokens && `${message.tokens} tokens`, message.speed && `${Math.round(message.speed)} a second`].filter(Boolean).join(" · ");
 
@@ -60,7 +73,7 @@ function branches(message, deeds) {
 
 async function copyText(event, text) {
   const button = event.currentTarget;
-  await navigator.clipboard.writeText(text);
+  await copied(text);
   button.replaceChildren(icon("done"));
   announce("Copied");
   setTimeout(() => button.replaceChildren(icon("copy")), 1600);
@@ -71,25 +84,47 @@ function row(message, deeds) {
   return h("div", { class: "deeds" }, branches(message, deeds),
     iconButton("copy", answer ? "Copy the answer" : "Copy", (event) => copyText(event, message.text)),
     answer ? iconButton("again", "Answer again", () => deeds.again(message)) : iconButton("edit", "Edit", () => deeds.edit(message)),
-    answer && pace(message) ? h("span", { class: "pace" }, pace(message)) : null);
+    moment(message.at), answer && pace(message) ? h("span", { class: "pace" }, pace(message)) : null);
 }
 
-const ENDING = { cancelled: "Stopped.", stopped: "Stopped.", length: "Cut off at the longest length that was allowed." };
+const ENDING = { stopped: "Stopped.", length: "Cut off at the longest length that was allowed." };
 
-/** What went wrong, where to go from here, and a button where trying again may help. */
-export function failure(error, again = null) {
-  return h("div", { class: "failed", role: "alert" }, h("span", {}, error.message, error.link ? " " : null, error.link ? h("a", { href: error.link }, error.link_text ?? "See") : null),
+/** Whether an answer may go on where it ended. */
+export const isCut = (message) => message?.role === "assistant" && ["stopped", "length", "broken"].includes(message.outcome) && message.text !== "";
+
+const goOn = (message, deeds) => isCut(message) && h("button", { type: "button", class: "button small go-on", onclick: () => deeds.goOn(message) }, icon("go"), "Continue");
+const why = (error) => [error.message, error.link ? " " : null, error.link ? h("a", { href: error.link }, error.link_text ?? "See") : null];
+
+/** What went wrong, where to go from here, and buttons where trying again may help. */
+export function failure(error, again = null, more = null) {
+  return h("div", { class: "failed", role: "alert" }, h("span", {}, ...why(error).filter(Boolean)), more,
     again ? h("button", { type: "button", class: "button", onclick: again }, icon("again"), "Try again") : null);
 }
 
+/** How an answer ended that is not whole. */
+function ending(message, deeds) {
+  if (message.outcome === "broken") return message.error && failure(message.error, () => deeds.again(message), goOn(message, deeds));
+  const words = message.error ? why(message.error) : [ENDING[message.outcome]];
+  return words[0] ? h("p", { class: "stopped" }, h("span", {}, ...words.filter(Boolean)), goOn(message, deeds)) : null;
+}
+
+/** A long question shows its beginning; a button shows the rest. */
+function said(text) {
+  const words = h("div", { class: "said" }, text);
+  if (text.length <= LONG_TEXT && text.split("\n").length <= LONG_LINES) return [words];
+  const button = h("button", { type: "button", class: "button small", "aria-expanded": "false" }, "Show all");
+  const fold = (folded) => (words.classList.toggle("folded", folded), button.setAttribute("aria-expanded", String(!folded)), (button.textContent = folded ? "Show all" : "Show less"));
+  button.addEventListener("click", () => fold(!words.classList.contains("folded")));
+  fold(true);
+  return [words, button];
+}
+
 function spoken(message, deeds) {
-  return [h("h2", { class: "unseen" }, "You"), enclosed(message.files), h("div", { class: "said" }, message.text), row(message, deeds)];
+  return [h("h2", { class: "unseen" }, "You"), enclosed(message.files), ...said(message.text), row(message, deeds)];
 }
 
 function answered(message, deeds, prose) {
-  const ending = ENDING[message.outcome];
-  return [h("h2", { class: "unseen" }, "Puna"), ...message.tools.map(toolNote), prose, message.error ? failure(message.error, () => deeds.again(message)) : null,
-    ending ? h("p", { class: "stopped" }, ending) : null, sourceList(message.sources), row(message, deeds)];
+  return [h("h2", { class: "unseen" }, "Puna"), ...message.tools.map(toolNote), prose, ending(message, deeds), sourceList(message.sources), row(message, deeds)];
 }
 
 function written(message) {
@@ -111,36 +146,37 @@ export function messageElement(message, deeds) {
   return element;
 }
 
-/** An answer that is being given: the element, and what to do with each piece. */
-export function liveAnswer() {
+/** An answer that is being given: the element, and what to do with each piece; one that was cut goes on. */
+export function liveAnswer(cut = null) {
   const [prose, notes, wait] = [h("div", { class: "prose" }), h("div"), h("span", { class: "waiting", role: "status", "aria-label": "thinking" })];
   const element = h("article", { class: "message assistant live" }, h("h2", { class: "unseen" }, "Puna"), notes, wait, prose, h("div", { class: "deeds" }));
   const sources = [];
-  const growing = new Growing(prose, { cite: citer(() => sources), told: (block) => announce(block.replace(/[*_`#>|]/g, "")) });
-  let waiting = "";
-  let frame = 0;
-  const draw = () => {
-    frame = 0;
-    const piece = waiting;
-    waiting = "";
-    wait.remove();
-    growing.push(piece);
+  let heard = true;
+  const growing = new Growing(prose, { cite: citer(() => sources), told: (block) => heard && announce(block.replace(/[*_`#>|]/g, "")) });
+  const before = (message) => {
+    if (growing.text) return;
+    sources.push(...message.sources);
+    notes.replaceChildren(...message.tools.map(toolNote));
+    heard = false; // it was read out before
+    growing.push(message.text);
+    heard = true;
+    prose.after(wait);
   };
+  if (cut) before(cut);
+  const paced = new Paced((piece) => (wait.remove(), growing.push(piece)));
   return {
     element,
     sources,
-    text: (piece) => {
-      waiting += piece;
-      frame ||= requestAnimationFrame(draw);
-    },
+    before,
+    loading: (words = "") => wait.replaceChildren(...(words ? [words] : [])),
+    text: (piece) => paced.push(piece),
     tool: (tool) => {
       const old = notes.querySelector(`[data-call="${CSS.escape(tool.id)}"]`);
       old ? old.replaceWith(toolNote(tool)) : notes.append(toolNote(tool));
     },
     finish: (message = null, deeds = null) => {
-      cancelAnimationFrame(frame);
+      paced.flush();
       wait.remove();
-      if (waiting) growing.push(waiting);
       growing.finish();
       element.classList.remove("live");
       if (!message) return;
