@@ -155,6 +155,17 @@ def test_commands_on_conversations(server: Server, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "talk.json").read_text())["title"] == "Herons"
 
 
+def test_a_cut_answer_goes_on(server: Server) -> None:
+    with chatting(server.home, "--temperature", "0", "--max-tokens", "6") as chat:
+        chat.enter("/continue", "puna: error: nothing has been said yet")
+        chat.enter(STORY, "stopped after 6 tokens; /continue goes on")
+        [_, first] = server.latest()["messages"]
+        chat.enter("/continue", "stopped after 12 tokens; /continue goes on")
+        [_, answer] = server.latest()["messages"]
+    assert (answer["id"], answer["siblings"]) == (first["id"], [first["id"]])
+    assert answer["text"].startswith(first["text"])
+
+
 def test_presets_models_memory_and_files(server: Server, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("The heron nests in March.\n")

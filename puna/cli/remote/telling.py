@@ -25,6 +25,7 @@ from puna.errors import RemoteError
 
 DIM, ASKED, PLAIN = "2", "1;36", "0"
 SILENT = ("begin", "title")  # events that show nothing
+CUT = "stopped after {} tokens; /continue goes on, --max-tokens sets how many"
 SCARCE = 0.1  # of the plan: from here on it is said
 
 
@@ -134,10 +135,9 @@ def _close(message: Message) -> None:
         note(_source(source))
     match message.outcome:
         case "stopped":
-            note("stopped; /continue goes on", PLAIN)
+            note("stopped", PLAIN)
         case "length":
-            why = _why(message) or f"stopped after {message.tokens} tokens; /continue goes on"
-            note(why, PLAIN)
+            note(_why(message) or CUT.format(message.tokens), PLAIN)
         case "broken":
             note(f"puna: error: {_why(message) or 'it broke off'}", PLAIN)
 

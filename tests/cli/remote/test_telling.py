@@ -69,7 +69,14 @@ def test_the_answer_goes_to_stdout_and_the_rest_beside_it(
     ("end", "note"),
     [
         ({"outcome": "stopped"}, "stopped"),
-        ({"outcome": "length"}, "stopped after 12 tokens; --max-tokens sets how many"),
+        (
+            {"outcome": "length"},
+            "stopped after 12 tokens; /continue goes on, --max-tokens sets how many",
+        ),
+        (
+            {"outcome": "length", "error": {"message": "Your plan has no more."}},
+            "Your plan has no more.",
+        ),
         ({"outcome": "broken", "error": {"message": "No room."}}, "puna: error: No room."),
         ({"outcome": "broken"}, "puna: error: it broke off"),
     ],
