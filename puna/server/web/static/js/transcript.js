@@ -98,7 +98,7 @@ const why = (error) => [error.message, error.link ? " " : null, error.link ? h("
 /** What went wrong, where to go from here, and buttons where trying again may help. */
 export function failure(error, again = null, more = null) {
   return h("div", { class: "failed", role: "alert" }, h("span", {}, ...why(error).filter(Boolean)), more,
-    again ? h("button", { type: "button", class: "button", onclick: again }, icon("again"), "Try again") : null);
+    again ? h("button", { type: "button", class: "button small", onclick: again }, icon("again"), "Try again") : null);
 }
 
 /** How an answer ended that is not whole. */
