@@ -4,9 +4,9 @@ PYTHON ?= python3
 BIN    := .venv/bin
 PY     := $(BIN)/python
 
-# Only a terminal wants pip's progress bars; a log wants its errors.
-QUIET  := $(shell test -t 2 || echo --quiet)
-PIP    := $(PY) -m pip --disable-pip-version-check --no-input install $(QUIET) -c requirements.lock
+# Errors alone: pip warns for each package anew of what its configuration names in vain.
+QUIET  := --disable-pip-version-check --no-input --quiet --quiet
+PIP    := $(PY) -m pip $(QUIET) install -c requirements.lock
 
 NATIVE := CMakeLists.txt pyproject.toml $(wildcard $(addprefix puna/kernels/native/,*.cpp *.h CMakeLists.txt))
 SOURCE := puna tests example.py $(wildcard bench/*.py docs/*.py)
@@ -68,7 +68,7 @@ soak: .venv/tools ## answers of the default model for `make soak minutes=30`, wa
 	@$(BIN)/puna pull smollm2 >&2
 	@$(PY) -m tests.soak.run $(or $(minutes),30)
 	@$(PY) -m tests.soak.engine $(or $(minutes),30)
-	@$(PY) -m tests.engine.canary 1000000
+	@$(PY) -m tests.engine.canary 400000
 	@$(PY) -m tests.soak.tenants
 	@$(MAKE) --no-print-directory soak-accounts
 
@@ -96,13 +96,13 @@ clean: ## drop .venv and everything built; models stay
 # No build isolation: the build tools come pinned from requirements.lock, once, into .venv.
 .venv/created: requirements.lock
 	@.ci/prerequisites $(PYTHON)
-	@echo "Making .venv" >&2
+	@echo "Making .venv, with what compiles Puna in it" >&2
 	@$(PYTHON) -m venv .venv </dev/null >&2
 	@$(PIP) scikit-build-core nanobind cmake ninja </dev/null >&2
 	@touch $@
 
 .venv/installed: .venv/created $(NATIVE)
-	@echo "Installing Puna and compiling its kernels" >&2
+	@echo "Installing Puna and compiling its kernels: a minute or two" >&2
 	@$(PIP) --no-build-isolation --editable . </dev/null >&2
 	@touch $@
 
@@ -114,10 +114,10 @@ build/golden: tests/golden/requirements.txt requirements.lock | .venv/tools
 build/lm-eval/installed: tests/conformance/requirements.txt
 	@echo "Fetching the harness into a venv of its own" >&2
 	@$(PYTHON) -m venv build/lm-eval </dev/null >&2
-	@build/lm-eval/bin/python -m pip --disable-pip-version-check --no-input install $(QUIET) -r $< </dev/null >&2
+	@build/lm-eval/bin/python -m pip $(QUIET) install -r $< </dev/null >&2
 	@touch $@
 
 .venv/tools: pyproject.toml requirements.lock | .venv/installed
-	@echo "Installing what the checks and tests need" >&2
+	@echo "Installing what the checks and tests need: a minute or two" >&2
 	@$(PIP) --no-build-isolation --editable '.[dev]' </dev/null >&2
 	@touch $@

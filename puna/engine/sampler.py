@@ -7,7 +7,7 @@ text and no model; a row is never written to.
 
 from __future__ import annotations
 
-import secrets
+import os
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Sampler:
             top_k=params.top_k,
             top_p=params.top_p,
             min_p=params.min_p,
-            seed=secrets.randbits(63) if params.seed is None else params.seed,
+            seed=_any_seed() if params.seed is None else params.seed,
             choice=index,
             banned=self.adjusts,
         )
@@ -89,6 +89,10 @@ class Sampler:
                 "lift the bans on tokens that the grammar needs"
             )
         return scores
+
+
+def _any_seed() -> int:
+    return int.from_bytes(os.urandom(8), "little")
 
 
 def _forbid(scores: Row, bits: NDArray[np.uint32]) -> None:

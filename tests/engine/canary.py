@@ -3,7 +3,7 @@
 The scripted model checks every row that any sequence reads, and a sample of
 the finished answers is compared with what the same request says alone.
 
-    python -m tests.engine.canary 1000000 [SEED]      # steps; some six minutes
+    python -m tests.engine.canary 400000 [SEED]      # steps, each some passes; ten minutes
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from puna.engine import Emission, Engine, Request, SamplingParams, TokenScore
+from puna.engine import Engine, Request, SamplingParams
 from puna.errors import (
     ContextOverflowError,
     EngineError,
@@ -20,11 +20,8 @@ from puna.kernels.batch import Batch
 from tests.engine.canary import Traffic
 from tests.engine.scripted import (
     ForeignRowError,
-    Outcomes,
     ScriptedModel,
     alone,
-    gather,
-    logits_after,
     prompt,
     request,
     run,
@@ -151,71 +148,6 @@ def test_offered_four_times_the_pool_everything_is_answered_as_alone() -> None:
         assert outcomes[number, 0].tokens == alone(asked)
 
 
-def test_cancelled_answers_leave_their_neighbours_identical() -> None:
-    rng = np.random.default_rng(1)
-    model = ScriptedModel(kv_blocks=24)
-    engine = Engine(model, small())
-    outcomes: Outcomes = {}
-    requests: dict[int, Request] = {}
-    cancelled: set[int] = set()
-    while len(cancelled) < 120 or not engine.idle:
-        live = [i for i in requests if (i, 0) not in outcomes or not outcomes[i, 0].reason]
-        while len(live) < 8 and len(cancelled) < 120:
-            seed = len(requests)
-            asked = request(seed, int(rng.integers(1, 150)), seed=seed, max_tokens=40)
-            live.append(engine.submit(asked))
-            requests[live[-1]] = asked
-        if rng.random() < 0.3 and live and len(cancelled) < 120:
-            victim = int(rng.choice(live))
-            engine.cancel(victim)
-            cancelled.add(victim)
-        gather(engine.step(), outcomes)
-    assert engine.cache.held == 0
-    for number, asked in requests.items():
-        outcome, expected = outcomes[number, 0], alone(asked)
-        assert outcome.reason == ("cancelled" if number in cancelled else "length")
-        assert outcome.tokens == expected[: len(outcome.tokens)]
-        assert number in cancelled or len(outcome.tokens) == len(expected)
-
-
-def test_cancelling_frees_the_blocks_at_once() -> None:
-    engine = Engine(ScriptedModel(), small(max_batch_tokens=128, burst_steps=4))
-    number = engine.submit(request(1, 100, max_tokens=50))
-    for _ in range(5):
-        engine.step()
-    assert engine.cache.held > 0
-    engine.cancel(number)
-    assert engine.cache.held == 0
-    assert [e.finish_reason for e in engine.step()] == ["cancelled"]
-    assert engine.idle
-    engine.cancel(number)
-    engine.cancel(12345)
-    assert engine.step() == []
-
-
-def together(salts: list[str]) -> list[int]:
-    """Submit prompts of 100 shared and 10 own tokens at once; how many each found computed."""
-    engine = Engine(ScriptedModel(), small(max_batch_tokens=32))
-    start = prompt(1, 100)
-    asked = [
-        Request((*start, *prompt(2 + i, 10)), SamplingParams(max_tokens=3), cache_salt=salt)
-        for i, salt in enumerate(salts)
-    ]
-    outcomes = run(engine, asked)
-    stats = [outcomes[i, 0].last.stats for i in range(len(asked))]
-    return [-1 if one is None else one.cached_tokens for one in stats]
-
-
-def test_requests_that_arrive_together_read_a_shared_start_once() -> None:
-    first, *others = together(["", "", "", ""])
-    assert first == 0
-    assert all(cached >= 96 for cached in others)
-
-
-def test_requests_under_different_salts_do_not_wait_for_each_other() -> None:
-    assert together(["a", "b"]) == [0, 0]
-
-
 def test_no_row_of_another_history_is_ever_read() -> None:
     """Prefix hits, copies, eviction, preemption, aborts and choices, all at random."""
     traffic = Traffic(seed=2, compare_every=3)
@@ -246,72 +178,6 @@ def test_the_scripted_model_does_catch_a_foreign_row() -> None:
         model.forward(one(8, 2))
 
 
-def test_a_shared_prompt_is_computed_once() -> None:
-    model = ScriptedModel()
-    engine = Engine(model)
-    run(engine, [request(1, 100, temperature=0.0, max_tokens=1)])
-    rows = model.rows
-    outcome = run(engine, [request(1, 100, temperature=0.0, max_tokens=1)])[1, 0]
-    assert model.rows - rows == 1  # the last prompt token, whose logits are needed
-    assert outcome.last.stats is not None
-    assert outcome.last.stats.cached_tokens == 99
-
-
-def test_a_dialog_reuses_the_answer_too_to_the_token() -> None:
-    engine = Engine(ScriptedModel())
-    first = request(1, 45, temperature=0.0, max_tokens=30)
-    answer = run(engine, [first])[0, 0].tokens
-    longer = Request((*first.prompt_ids, *answer, 1, 2, 3), first.params)
-    outcome = run(engine, [longer])[1, 0]
-    assert outcome.last.stats is not None
-    assert outcome.last.stats.cached_tokens == 45 + 30 - 1  # the last token was never computed
-    assert outcome.tokens == alone(longer)
-
-
-def test_another_salt_finds_nothing() -> None:
-    engine = Engine(ScriptedModel())
-    asked = request(1, 100, temperature=0.0, max_tokens=1)
-    cached = []
-    for salt in ("a", "b", "a"):
-        number = engine.submit(replace(asked, cache_salt=salt))
-        outcomes: Outcomes = {}
-        while not engine.idle:
-            gather(engine.step(), outcomes)
-        stats = outcomes[number, 0].last.stats
-        assert stats is not None
-        cached.append(stats.cached_tokens)
-    assert cached == [0, 0, 99]
-
-
-def test_choices_share_the_prompt_and_differ() -> None:
-    model = ScriptedModel()
-    outcomes = run(Engine(model), [request(1, 100, seed=1, max_tokens=10, n=8)])
-    answers = {tuple(outcomes[0, index].tokens) for index in range(8)}
-    assert len(answers) == 8
-    assert model.rows == 100 + 7 + 8 * 9
-    again = run(Engine(ScriptedModel()), [request(1, 100, seed=1, max_tokens=10, n=8)])
-    assert {tuple(again[0, index].tokens) for index in range(8)} == answers
-
-
-def test_one_choice_can_be_cancelled_before_and_after_it_started() -> None:
-    engine = Engine(ScriptedModel(), small())
-    asked = request(1, 100, seed=1, max_tokens=10, n=4)
-    number = engine.submit(asked)
-    outcomes: Outcomes = {}
-    engine.cancel(number, 2)
-    gather(engine.step(), outcomes)
-    engine.cancel(number, 0)
-    while not engine.idle:
-        gather(engine.step(), outcomes)
-    assert [outcomes[0, i].reason for i in range(4)] == [
-        "cancelled",
-        "length",
-        "cancelled",
-        "length",
-    ]
-    assert engine.cache.held == 0
-
-
 def test_nan_ends_its_own_request_alone_and_leaves_no_trace_in_the_cache() -> None:
     poison = 96
     clean = [request(i, 60, seed=i, max_tokens=20) for i in range(5)]
@@ -334,60 +200,6 @@ def test_nan_ends_its_own_request_alone_and_leaves_no_trace_in_the_cache() -> No
     rerun = run(engine, [bad])[6, 0]
     assert rerun.last.stats is not None
     assert rerun.last.stats.cached_tokens <= 40
-
-
-def test_logprobs_are_those_of_the_model_whatever_the_sampling() -> None:
-    for params in ({"temperature": 0.0}, {"temperature": 0.2, "top_k": 3, "seed": 1}):
-        asked = request(4, 20, max_tokens=12, logprobs=5, **params)
-        outcome = run(Engine(ScriptedModel()), [asked])[0, 0]
-        scores = [e.score for e in outcome.emissions if e.token_id is not None]
-        history = request(4, 20).prompt_ids
-        for token, scored in zip(outcome.tokens, scores, strict=True):
-            assert scored is not None
-            expected = _logprobs(history)
-            assert scored.token_id == token
-            assert scored.logprob == pytest.approx(expected[token], abs=1e-5)
-            best = np.argsort(-expected, kind="stable")[:5]
-            assert [i for i, _ in scored.top] == best.tolist()
-            assert [p for _, p in scored.top] == pytest.approx(expected[best].tolist(), abs=1e-5)
-            history = (*history, token)
-
-
-def _logprobs(history: tuple[int, ...]) -> NDArray[np.float64]:
-    logits = logits_after(history).astype(np.float64)
-    return np.asarray(logits - np.log(np.exp(logits).sum()))
-
-
-@pytest.mark.parametrize("warm", [False, True])
-def test_prompt_logprobs_cover_every_token_but_the_first(warm: bool) -> None:
-    model = ScriptedModel()
-    engine = Engine(model, small(max_logits_bytes=4 * 97 * 10))
-    asked = request(9, 150, max_tokens=0, prompt_logprobs=3)
-    if warm:
-        run(engine, [request(9, 150, max_tokens=1)])
-    outcome = run(engine, [asked])[int(warm), 0]
-    scores = [score for emission in outcome.emissions for score in emission.prompt_scores]
-    assert [score.token_id for score in scores] == list(asked.prompt_ids[1:])
-    assert all(len(score.top) == 3 for score in scores)
-    assert model.largest_outputs <= 10
-    assert outcome.reason == "length"
-    assert outcome.tokens == []
-    assert engine.cache.held == 0
-
-
-def test_prompt_logprobs_are_the_same_after_preemption() -> None:
-    asked = request(9, 200, max_tokens=30, prompt_logprobs=2, seed=3)
-    calm = run(Engine(ScriptedModel()), [asked])[0, 0]
-    engine = Engine(ScriptedModel(kv_blocks=9), small())
-    others = [request(i, 20, seed=i, max_tokens=120) for i in range(3)]
-    crowded = run(engine, [*others, asked])[3, 0]
-    assert engine.scheduler.preemptions > 0
-    assert crowded.tokens == calm.tokens
-    assert _prompt_scores(crowded.emissions) == _prompt_scores(calm.emissions)
-
-
-def _prompt_scores(emissions: list[Emission]) -> list[TokenScore]:
-    return [score for emission in emissions for score in emission.prompt_scores]
 
 
 def test_progress_of_a_long_prompt_is_reported() -> None:
