@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from puna.errors import NotFoundError
 from puna.server.web.site import Site
@@ -122,6 +122,18 @@ def test_a_draft_survives_a_reload_with_its_files(home: Home, page: Page) -> Non
     page.reload()
     expect(page.locator(".chips li")).to_have_count(0)
     expect(page.locator(AREA)).to_have_value("")
+
+
+def test_what_is_typed_before_the_script_is_there_stays(home: Home, page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/js/composer.js", held.append)
+    page.goto(home.address, wait_until="commit")
+    page.fill(AREA, "Hello")
+    page.wait_for_timeout(50)
+    for route in held:
+        route.continue_()
+    expect(page.locator("[aria-label=Send]")).to_be_enabled()
+    expect(page.locator(AREA)).to_have_value("Hello")
 
 
 def test_a_long_paste_is_a_file_unless_one_wants_it_in_the_message(home: Home, page: Page) -> None:

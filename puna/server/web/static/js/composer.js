@@ -157,6 +157,7 @@ onRunning((running) => {
 document.addEventListener("puna:named", () => (sessionStorage.removeItem("draft new"), keepDraft())); // what was written meanwhile belongs here
 export const focus = () => area.focus();
 
-({ text: area.value, files } = draft());
+({ files } = draft());
+area.value ||= draft().text; // somebody may have begun to type already
 showFiles();
 if (!touch.matches) area.focus();
