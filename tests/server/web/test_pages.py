@@ -143,8 +143,9 @@ def test_a_conversation_is_renamed_found_exported_and_deleted(
 
     entry.locator("[data-more]").click()
     page.click("#talk-menu >> text=Delete")
-    page.click("#confirm-delete >> button:text-is('Delete')")
+    expect(page.locator(".toast")).to_have_text("“Vicunas” is deleted. Undo")
     page.wait_for_url(home.address + "/")
+    page.goto(home.address)
     assert page.locator(f"[data-talk={talk}]").count() == 0
     assert watch.complaints == []
 

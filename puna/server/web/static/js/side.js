@@ -117,8 +117,10 @@ async function removeForGood(id) {
 
 addEventListener("pagehide", () => {
   for (const id of going) inPassing("DELETE", `/web/conversations/${id}`);
+  sessionStorage.setItem("gone", JSON.stringify([...going])); // the next page may be drawn before they are
   going.clear();
 });
+for (const id of JSON.parse(sessionStorage.getItem("gone") ?? "[]")) find(id)?.remove();
 
 // --- what lies further back -----------------------------------------------------------------------------------------
 
