@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chart import draw
-from bench.compare import START_NAME, Row, compare, compare_starts
+from bench.compare import LOOKUP, START_NAME, Row, compare, compare_starts
 from bench.picture import write_pictures
 from bench.side import AbsentError, Side
 from bench.texts import edit, english
@@ -32,6 +32,7 @@ from puna.kernels.native import choose_isa, measure_ceiling
 
 RESULTS = Path(__file__).parent / "results"
 LARGE_BYTES = 2e9
+DISAGREE = "DISAGREE"
 LINE = (
     "{work:34} {ratio:6.2f} x  ({spread[0]:.2f} to {spread[1]:.2f})  {puna:8.2f} {peer:8.2f} "
     "{unit:5}  {peer_engine}, {peer_setting}"
@@ -54,6 +55,8 @@ def main() -> None:
     for side in (puna, *peers):
         side.close()
     write(asked, {**facts(asked), **checks, "rows": [asdict(row) for row in rows]})
+    if checks.get("perplexities") == DISAGREE:
+        sys.exit("The two do not compute the same, so their speeds do not compare")
 
 
 def warm(model: Path) -> None:
@@ -90,10 +93,13 @@ def sides(asked: argparse.Namespace) -> Iterator[Side]:
     """Puna, then every setting of every peer; a process starts when it is first asked."""
     common = [str(asked.model), str(asked.threads)]
     yield Side("Puna", "", [sys.executable, "-m", "bench.puna_worker", *common, asked.isa])
+    llama_cpp = [asked.peer, "-m", "bench.llama_cpp_worker", *common]
     for flash, unified in product("10", "10"):
         setting = f"flash attention {on(flash)}, unified KV {on(unified)}"
-        command = [asked.peer, "-m", "bench.llama_cpp_worker", *common, flash, unified]
-        yield Side("llama.cpp", setting, command)
+        yield Side("llama.cpp", setting, [*llama_cpp, flash, unified, "0"])
+    for flash, guessed in product("10", ("2", "10")):
+        setting = f"flash attention {on(flash)}, {LOOKUP} of {guessed}"
+        yield Side("llama.cpp", setting, [*llama_cpp, flash, "0", guessed])
     if asked.transformers:
         command = [asked.transformers, "-m", "bench.transformers_worker", *common]
         yield Side("transformers", "float32", command)
@@ -134,7 +140,7 @@ def agreement(model: Path, puna: Side, peer: Side, windows: Prompts) -> dict[str
     except AbsentError:
         return {"perplexity": ours}
     apart = ours / theirs - 1
-    verdict = "agree" if abs(apart) < 0.005 else "DISAGREE"
+    verdict = "agree" if abs(apart) < 0.005 else DISAGREE
     if model.name.startswith("random-"):
         verdict = "of random weights"  # any rounding grows on its way through them
     print(f"perplexities {verdict}: {ours:.4g} and {theirs:.4g}, {apart:+.3%}", flush=True)
@@ -154,8 +160,8 @@ def memory(asked: argparse.Namespace, puna: Side, peer: Side) -> dict[str, Any]:
 
 
 def write(asked: argparse.Namespace, report: dict[str, Any]) -> None:
-    """Keep the figures and their chart; figures of some works alone are only printed."""
-    if not asked.only:
+    """Keep the figures and their chart; of some works alone, or of no use, only print them."""
+    if not asked.only and report.get("perplexities") != DISAGREE:
         RESULTS.mkdir(exist_ok=True)
         stem = RESULTS / f"against-{report['model']}-{report['isa']}"
         Path(f"{stem}.json").write_text(json.dumps(report, indent=1) + "\n")

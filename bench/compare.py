@@ -14,6 +14,7 @@ from bench.side import AbsentError, EndedError, Side
 from bench.work import START, Work
 
 START_NAME = "start to first token"
+LOOKUP = "prompt lookup"
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def _fastest(work: Work, sides: list[Side]) -> Side | None:
 
 def _that_matter(work: Work, sides: list[Side]) -> list[Side]:
     """A unified cache matters to several sequences, and is what lets a prefix be copied."""
+    if not work.lookup:
+        sides = [s for s in sides if LOOKUP not in s.setting]
     if work.shared and work.copies:
         return [s for s in sides if not s.setting.endswith("unified KV off")]
     if work.sequences == 1 or not work.copies:

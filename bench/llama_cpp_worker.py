@@ -1,8 +1,9 @@
 """llama.cpp's side of the bench, through llama-cpp-python's low-level calls.
 
 Runs in the peer's own environment: imports nothing of Puna's.  Arguments: the
-file, threads, flash attention (0, 1), and unified KV cache (0, 1).  A shared prefix
-is computed once and copied where the cache is unified.
+file, threads, flash attention (0, 1), unified KV cache (0, 1), and how many tokens to guess
+by prompt lookup, as llama-cpp-python does it (0: none).  A shared prefix is computed once and
+copied where the cache is unified.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bench.worker import absent, serve
 try:
     import llama_cpp as lib
     import numpy as np
+    from llama_cpp.llama_speculative import LlamaPromptLookupDecoding
 except ImportError:
     absent("llama-cpp-python")
 
@@ -32,12 +34,13 @@ SILENT = lib.llama_log_callback(lambda _level, _text, _data: None)
 class Side:
     """One model under one setting."""
 
-    def __init__(self, path: str, threads: int, flash: bool, unified: bool) -> None:
+    def __init__(self, path: str, threads: int, flash: bool, unified: bool, guessed: int) -> None:
         lib.llama_log_set(SILENT, ctypes.c_void_p(0))
         lib.llama_backend_init()
         self.model = lib.llama_model_load_from_file(path.encode(), lib.llama_model_default_params())
         self.vocabulary = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(self.model))
         self.threads, self.flash, self.unified = threads, flash, unified
+        self.guess = LlamaPromptLookupDecoding(num_pred_tokens=guessed) if guessed else None
         self.batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
         self.context: Any = None
         self.held: tuple[Work, int] | None = None  # what the context has read
@@ -48,9 +51,25 @@ class Side:
         if work.shared or not work.new:
             return self.measure_all(work, seed)
         self.hold(work, seed)
+        if self.guess:
+            return self.measure_guessing(work, seed)
         start, tokens = perf_counter(), self.first
         for step in range(work.new):
             tokens = self.decode([(t, work.context + step, s, True) for s, t in enumerate(tokens)])
+        return perf_counter() - start
+
+    def measure_guessing(self, work: Work, seed: int) -> float:
+        """Time the tokens that follow one prompt; guesses that are true come for less."""
+        (prompt,) = work.prompts(self.vocabulary, seed)
+        text, length = [*prompt, *self.first], work.context + 1 + work.new
+        start = perf_counter()
+        while len(text) < length:
+            guesses = self.guess(np.array(text, np.intc)).tolist()[: length - len(text) - 1]
+            rows = enumerate([text[-1], *guesses], len(text) - 1)
+            picked = self.decode([(token, position, 0, True) for position, token in rows])
+            text += picked[: 1 + agreeing(guesses, picked)]
+            memory = lib.llama_get_memory(self.context)
+            lib.llama_memory_seq_rm(memory, 0, len(text) - 1, -1)
         return perf_counter() - start
 
     def measure_all(self, work: Work, seed: int) -> float:
@@ -149,6 +168,12 @@ class Side:
         return np.ctypeslib.as_array(values, (self.vocabulary,))
 
 
+def agreeing(guesses: list[int], picked: list[int]) -> int:
+    """How many guesses came true before the first that did not."""
+    pairs = zip(guesses, picked, strict=False)
+    return next((i for i, (guess, pick) in enumerate(pairs) if guess != pick), len(guesses))
+
+
 if __name__ == "__main__":
-    path, threads, *switches = sys.argv[1:]
-    serve(Side(path, int(threads), *(switch == "1" for switch in switches)))
+    path, threads, flash, unified, guessed = sys.argv[1:]
+    serve(Side(path, int(threads), flash == "1", unified == "1", int(guessed)))

@@ -58,6 +58,17 @@ def test_a_copied_prefix_needs_a_unified_cache_and_rounds_may_be_few() -> None:
         one.close()
 
 
+def test_a_peer_may_guess_where_puna_may() -> None:
+    settings = {"unified KV off": "4", "prompt lookup of 2": "2"}
+    puna, peers = side("Puna", "", "1"), [side("rival", s, t) for s, t in settings.items()]
+    for lookup, best in ((True, "prompt lookup of 2"), (False, "unified KV off")):
+        work = Work("edit", 1, 10, 5, lookup=lookup)
+        (row,) = compare(work, puna, peers, repeats=1)
+        assert row.peer_setting == best
+    for one in (puna, *peers):
+        one.close()
+
+
 def test_who_is_absent_or_cannot_do_the_work_is_left_out_with_a_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
