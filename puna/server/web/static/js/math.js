@@ -5,6 +5,8 @@ import { inSlices } from "./slices.js";
 
 let katex = null;
 let loading = null;
+const known = new Map();
+const MOST_KNOWN = 200;
 
 function load() {
   document.head.append(h("link", { rel: "stylesheet", href: asset("vendor/katex/katex.min.css") }));
@@ -21,11 +23,20 @@ function typeset(node) {
   node.classList.add("set");
 }
 
-export function formula(source, display) {
+function made(source, display) {
   const node = h("span", { class: display ? "math display" : "math" }, source);
-  node.source = source;
   if (katex) typeset(node);
   else loading ??= load();
+  return node;
+}
+
+/** The element of a formula; one that was set already is copied, for the end of a growing text is made again and again. */
+export function formula(source, display) {
+  const name = `${display} ${source}`;
+  if (known.size >= MOST_KNOWN) known.clear();
+  if (katex && !known.has(name)) known.set(name, made(source, display));
+  const node = known.get(name)?.cloneNode(true) ?? made(source, display);
+  node.source = source;
   return node;
 }
 
