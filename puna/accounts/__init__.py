@@ -7,7 +7,7 @@ Knows neither the server nor the services; synchronous, for worker threads.
 from puna.accounts.audit import Audit
 from puna.accounts.caller import SCOPES, USUAL_SCOPES, Caller
 from puna.accounts.entries import Charge, Outcome
-from puna.accounts.idempotency import Idempotency, Recorded
+from puna.accounts.idempotency import Claim, Idempotency, Recorded
 from puna.accounts.keys import Key, Keys, NewKey
 from puna.accounts.ledger import Admission, Ledger, Standing
 from puna.accounts.links import Links
@@ -31,6 +31,7 @@ __all__ = [
     "Base",
     "Caller",
     "Charge",
+    "Claim",
     "Idempotency",
     "Key",
     "Keys",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast, get_args
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts.schema import Base, Moment, RowNumber
@@ -35,7 +35,10 @@ class EntryRow(Base):
     """One credit or one charge."""
 
     __tablename__ = "entries"
-    __table_args__ = (Index("ix_entries_tenant_id_day", "tenant_id", "day"),)
+    __table_args__ = (
+        Index("ix_entries_tenant_id_day", "tenant_id", "day"),
+        Index("ix_entries_claim", "claim"),
+    )
 
     number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
@@ -56,6 +59,7 @@ class EntryRow(Base):
     cached_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
     completion_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
     outcome: Mapped[str | None] = mapped_column(String(10))
+    claim: Mapped[str | None] = mapped_column(String(64))  # of a request that is paid for once
 
     def charge(self) -> Charge:
         """Return what the request came to."""
@@ -72,3 +76,20 @@ def day_of(moment: datetime) -> int:
 def find(session: Session, reference: str) -> EntryRow | None:
     """Return the entry of an admission or a payment."""
     return session.scalar(select(EntryRow).where(EntryRow.reference == reference))
+
+
+def paid(session: Session, claim: str) -> Usage:
+    """Return what is charged under a claim, by all that began it."""
+    row = EntryRow
+    counts = (row.prompt_tokens, row.completion_tokens, row.cached_tokens)
+    sums = [func.coalesce(func.sum(count), 0) for count in counts]
+    found = session.execute(select(*sums).where(row.claim == claim)).one()
+    return Usage(*map(int, found))
+
+
+def beyond(usage: Usage, paid: Usage) -> Usage:
+    """Return what of a usage is not paid; nothing of a kind of which more is."""
+    prompt = max(usage.prompt_tokens - paid.prompt_tokens, 0)
+    cached = max(usage.cached_tokens - paid.cached_tokens, 0)
+    completion = max(usage.completion_tokens - paid.completion_tokens, 0)
+    return Usage(prompt, completion, min(cached, prompt))

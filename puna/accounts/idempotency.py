@@ -1,6 +1,6 @@
 """The same request sent again: answered as the first time, done once.
 
-In: a tenant's idempotency key and the request's body.  Out: the first answer.
+In: a tenant's idempotency key and the request's body.  Out: the first answer, or a claim.
 Does not know what the request does.  Kept for a day.
 """
 
@@ -17,12 +17,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts import holder
-from puna.accounts.schema import Base, Clock, Moment, utc_now
+from puna.accounts.schema import Base, Clock, Moment, new_id, utc_now
 from puna.accounts.store import Store
 from puna.errors import ConflictError, InvalidParameterError, RateLimitError
 
 KEPT = timedelta(hours=24)
 MOST_CHARACTERS = 255
+NOBODY = ""  # holds what was begun and given up
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,19 @@ class Recorded:
     status: int
     body: bytes
     replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A request that is ours to answer.
+
+    Its `id` stays with the same request however often it is begun anew, until it is answered:
+    what the ledger charges under it, it charges once.
+    """
+
+    tenant_id: str
+    key: str
+    id: str
 
 
 class IdempotencyRow(Base):
@@ -44,8 +58,21 @@ class IdempotencyRow(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[datetime] = mapped_column(Moment, index=True)
     holder: Mapped[str] = mapped_column(String(200))
+    claim: Mapped[str | None] = mapped_column(String(64))  # None: from before there were claims
     status: Mapped[int | None] = mapped_column(Integer)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    def is_free(self) -> bool:
+        """Whether it was begun by a process that died in the middle, or gave it up."""
+        return self.status is None and (self.holder == NOBODY or holder.is_gone(self.holder))
+
+    def answer(self, fingerprint: bytes) -> Recorded:
+        """Return what was answered; ConflictError where another request was."""
+        if self.fingerprint != fingerprint:
+            raise ConflictError("this idempotency key was used for another request; take a new key")
+        if self.status is None or self.body is None:
+            raise RateLimitError("the same request is being answered; try again in a second", 1.0)
+        return Recorded(self.status, self.body, replayed=True)
 
 
 class Idempotency:
@@ -65,33 +92,30 @@ class Idempotency:
         An answer that shows a secret is recorded as it stands: leave the secret out of `body`.
         """
         with self._store.write() as session:
-            recorded = self._claim(session, tenant_id, key, request)
-            if recorded is None:
-                recorded = effect()
-                self._record(session, tenant_id, key, recorded)
+            claim = self._claim(session, tenant_id, key, request)
+            if isinstance(claim, Recorded):
+                return claim
+            recorded = effect()
+            _end(session, claim, status=recorded.status, body=recorded.body)
             return recorded
 
-    def begin(self, tenant_id: str, key: str, request: bytes) -> Recorded | None:
+    def begin(self, tenant_id: str, key: str, request: bytes) -> Recorded | Claim:
         """Claim the key for a request that takes long; its answer, if it was given before.
 
-        None: do it, then `finish` or `abandon`.  RateLimitError while another does it.
+        A claim: do it, then `finish` or `abandon`.  RateLimitError while another does it.
         """
         with self._store.write() as session:
             return self._claim(session, tenant_id, key, request)
 
-    def finish(self, tenant_id: str, key: str, answer: Recorded) -> None:
+    def finish(self, claim: Claim, answer: Recorded) -> None:
         """Keep the answer for those who send the same again."""
         with self._store.write() as session:
-            self._record(session, tenant_id, key, answer)
+            _end(session, claim, status=answer.status, body=answer.body)
 
-    def abandon(self, tenant_id: str, key: str) -> None:
-        """Let the next one try anew: nothing was done."""
+    def abandon(self, claim: Claim) -> None:
+        """Let the next one try anew: nothing was answered."""
         with self._store.write() as session:
-            session.execute(
-                delete(IdempotencyRow)
-                .where(IdempotencyRow.tenant_id == tenant_id, IdempotencyRow.key == key)
-                .where(IdempotencyRow.status.is_(None))
-            )
+            _end(session, claim, holder=NOBODY)
 
     def forget_old(self) -> int:
         """Remove what was kept for a day; returns how many."""
@@ -100,54 +124,58 @@ class Idempotency:
             done = session.execute(delete(IdempotencyRow).where(old))
             return cast("CursorResult[tuple[()]]", done).rowcount
 
-    def _claim(self, session: Session, tenant_id: str, key: str, request: bytes) -> Recorded | None:
+    def _claim(
+        self, session: Session, tenant_id: str, key: str, request: bytes
+    ) -> Recorded | Claim:
         if not (0 < len(key) <= MOST_CHARACTERS and key.isprintable()):
             raise InvalidParameterError(
                 f"an idempotency key has 1 to {MOST_CHARACTERS} printable characters"
             )
-        fingerprint = sha256(request).digest()
-        if self._insert(session, tenant_id, key, fingerprint):
-            return None
+        fingerprint, claim = sha256(request).digest(), Claim(tenant_id, key, new_id("clm"))
+        if self._insert(session, claim, fingerprint):
+            return claim
         row = session.get(IdempotencyRow, (tenant_id, key), with_for_update=True)
-        if row is None or row.created_at <= self._clock() - KEPT or self._was_dropped(row):
-            if row is not None:
-                session.delete(row)
-                session.flush()
-            self._insert(session, tenant_id, key, fingerprint)
-            return None
-        return _answer(row, fingerprint)
+        if row is None:  # forgotten in between
+            return self._claim(session, tenant_id, key, request)
+        old = row.created_at <= self._clock() - KEPT
+        if old or (row.is_free() and row.fingerprint != fingerprint):
+            session.delete(row)
+            session.flush()
+            self._insert(session, claim, fingerprint)
+            return claim
+        if row.is_free():
+            return self._take_over(row)
+        return row.answer(fingerprint)
 
-    def _insert(self, session: Session, tenant_id: str, key: str, fingerprint: bytes) -> bool:
+    def _take_over(self, row: IdempotencyRow) -> Claim:
+        """Go on where another broke off: what it was charged is not charged again."""
+        row.holder, row.claim = self._holder, row.claim or new_id("clm")
+        return Claim(row.tenant_id, row.key, row.claim)
+
+    def _insert(self, session: Session, claim: Claim, fingerprint: bytes) -> bool:
         insert = sqlite.insert if self._store.is_sqlite else postgresql.insert
         inserted = session.execute(
             insert(IdempotencyRow)
             .values(
-                tenant_id=tenant_id,
-                key=key,
+                tenant_id=claim.tenant_id,
+                key=claim.key,
                 fingerprint=fingerprint,
                 created_at=self._clock(),
                 holder=self._holder,
+                claim=claim.id,
             )
             .on_conflict_do_nothing()
             .returning(IdempotencyRow.key)
         )
         return inserted.first() is not None
 
-    def _was_dropped(self, row: IdempotencyRow) -> bool:
-        """A process that died in the middle left the claim behind."""
-        return row.status is None and holder.is_gone(row.holder)
 
-    def _record(self, session: Session, tenant_id: str, key: str, answer: Recorded) -> None:
-        session.execute(
-            update(IdempotencyRow)
-            .where(IdempotencyRow.tenant_id == tenant_id, IdempotencyRow.key == key)
-            .values(status=answer.status, body=answer.body)
-        )
-
-
-def _answer(row: IdempotencyRow, fingerprint: bytes) -> Recorded:
-    if row.fingerprint != fingerprint:
-        raise ConflictError("this idempotency key was used for another request; take a new key")
-    if row.status is None or row.body is None:
-        raise RateLimitError("the same request is being answered; try again in a second", 1.0)
-    return Recorded(row.status, row.body, replayed=True)
+def _end(session: Session, claim: Claim, **values: object) -> None:
+    """Note how it ended, unless it has ended already or is somebody else's by now."""
+    row = IdempotencyRow
+    session.execute(
+        update(row)
+        .where(row.tenant_id == claim.tenant_id, row.key == claim.key)
+        .where(row.claim == claim.id, row.status.is_(None))
+        .values(**values)
+    )

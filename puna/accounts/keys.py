@@ -31,9 +31,8 @@ from puna.errors import AuthenticationError, InvalidParameterError, NotFoundErro
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_DIGITS = 43  # 256 bits
 CHECK_DIGITS = 6  # a CRC-32, by which scanners of leaked secrets tell a key from its like
-SECRET = re.compile(r"puna_sk_([a-z0-9]{16})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})", re.ASCII)
+SECRET = re.compile(r"puna_sk_[a-z0-9]{16}_[0-9A-Za-z]{43}([0-9A-Za-z]{6})", re.ASCII)
 USE_NOTED_EVERY = timedelta(minutes=1)
-NOBODYS_HASH = bytes(32)
 REFUSED = "this API key is not valid; make one with `puna keys create NAME`"
 
 
@@ -75,7 +74,8 @@ class KeyRow(Base):
     user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     plan_id: Mapped[str | None] = mapped_column(ForeignKey("plans.id"))
     scopes: Mapped[Any] = mapped_column(JSON)  # a list of names
-    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))  # SHA-256 of the whole secret
+    # SHA-256 of the whole secret, by which it is found.
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32), index=True, unique=True)
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -147,9 +147,13 @@ class Keys:
         return NewKey(row.key(), secret)
 
     def verify(self, secret: str) -> Caller:
-        """Return who this is; AuthenticationError if the key is unknown, expired or revoked."""
+        """Return who this is; AuthenticationError if the key is unknown, expired or revoked.
+
+        It is looked up by its hash: of a wrong one the time tells neither how much of it is right
+        nor whether a key has its id.
+        """
         match = SECRET.fullmatch(secret)
-        if match is None or not compare_digest(_checksum(secret[:-CHECK_DIGITS]), match[3]):
+        if match is None or not compare_digest(_checksum(secret[:-CHECK_DIGITS]), match[1]):
             raise AuthenticationError(REFUSED)
         plan_id = func.coalesce(KeyRow.plan_id, TenantRow.plan_id)
         query = (
@@ -157,12 +161,11 @@ class Keys:
             .join(TenantRow, TenantRow.id == KeyRow.tenant_id)
             .join(PlanRow, PlanRow.id == plan_id)
             .outerjoin(UserRow, UserRow.id == KeyRow.user_id)
-            .where(KeyRow.id == f"key_{match[1]}")
+            .where(KeyRow.secret_hash == hashed(secret))
         )
         with self._store.read() as session:
             found = session.execute(query).first()
-        known = compare_digest(found[0].secret_hash if found else NOBODYS_HASH, hashed(secret))
-        if found is None or not known or not self._holds(found[0], found[1], found[3]):
+        if found is None or not self._holds(found[0], found[1], found[3]):
             raise AuthenticationError(REFUSED)
         self._note_use(found[0])
         return _caller(found[0], found[2])

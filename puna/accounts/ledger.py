@@ -21,7 +21,7 @@ from puna.accounts.rates import Rates
 from puna.accounts.reservations import ReservationRow
 from puna.accounts.schema import Clock, new_id, utc_now
 from puna.accounts.store import Store
-from puna.accounts.tenants import find_tenant
+from puna.accounts.tenants import find_tenant, hold_tenant
 from puna.chat import Usage
 from puna.errors import ConflictError, CreditError, InvalidParameterError
 
@@ -57,9 +57,13 @@ class Ledger:
         self._store, self._clock = store, clock
         self._holder = holder.this_process()
 
-    def admit(self, caller: Caller, model: str, estimate: Usage) -> Admission:
+    def admit(
+        self, caller: Caller, model: str, estimate: Usage, claim: str | None = None
+    ) -> Admission:
         """Reserve what the request may take at most; `estimate` is an upper bound.
 
+        A `claim` names a request that may be begun anew: all that is charged under it is no more
+        than what one of them took.
         Raises RateLimitError, QuotaError or CreditError, and ForbiddenError for a model that
         the plan does not offer; then nothing is counted.
         """
@@ -71,7 +75,8 @@ class Ledger:
             rates.take(session, caller.meter_id, caller.plan, tokens, now)
             if cost_micros and not balance.reserve(session, caller.tenant_id, cost_micros):
                 raise _out_of_credits(session, caller, cost_micros)
-            row = self._reservation(caller, model, cost_micros, tokens)
+            row = ReservationRow.of(caller, model, cost_micros, tokens)
+            row.holder, row.renewed_at, row.claim = self._holder, now, claim
             session.add(row)
             session.flush()
             standing = self._standing(session, caller)
@@ -204,6 +209,9 @@ class Ledger:
         self, session: Session, row: ReservationRow, usage: Usage, outcome: Outcome
     ) -> Charge:
         now = self._clock()
+        if row.claim is not None:
+            hold_tenant(session, row.tenant_id)  # attempts are settled one after the other
+            usage = entries.beyond(usage, entries.paid(session, row.claim))
         cost_micros = min(row.price().cost_micros(usage), row.reserved_micros)
         rates.give_back(
             session,
@@ -215,47 +223,9 @@ class Ledger:
         )
         if row.reserved_micros:
             balance.settle(session, row.tenant_id, row.reserved_micros, cost_micros)
-        entry = EntryRow(
-            tenant_id=row.tenant_id,
-            kind="charge",
-            amount_micros=-cost_micros,
-            currency=row.currency,
-            reference=row.id,
-            at=now,
-            day=entries.day_of(now),
-            meter_id=row.meter_id,
-            key_id=row.key_id,
-            user_id=row.user_id,
-            plan_id=row.plan_id,
-            model=row.model,
-            outcome=outcome,
-            **_tokens(usage),
-        )
+        entry = row.entry(usage, cost_micros, outcome, now)
         session.add(entry)
         return entry.charge()
-
-    def _reservation(
-        self, caller: Caller, model: str, cost_micros: int, tokens: int
-    ) -> ReservationRow:
-        price = caller.plan.price(model)
-        return ReservationRow(
-            id=new_id("adm"),
-            tenant_id=caller.tenant_id,
-            meter_id=caller.meter_id,
-            key_id=caller.key_id,
-            user_id=caller.user_id,
-            plan_id=caller.plan.id,
-            model=model,
-            currency=caller.plan.currency,
-            reserved_micros=cost_micros,
-            reserved_tokens=tokens,
-            tokens_per_minute=caller.plan.tokens_per_minute,
-            input_micros=price.input_micros,
-            cached_input_micros=price.cached_input_micros,
-            output_micros=price.output_micros,
-            holder=self._holder,
-            renewed_at=self._clock(),
-        )
 
     def _standing(self, session: Session, caller: Caller) -> Standing:
         left = rates.standing(session, caller.meter_id, caller.plan, self._clock())

@@ -116,6 +116,12 @@ def find_tenant(session: Session, tenant: str) -> TenantRow:
     return row
 
 
+def hold_tenant(session: Session, tenant_id: str) -> None:
+    """Let whoever else holds this tenant wait for the end of the transaction."""
+    row = select(TenantRow.id).where(TenantRow.id == tenant_id)
+    session.execute(row.with_for_update(key_share=True))
+
+
 def check_currency(session: Session, tenant_id: str, plan: PlanRow) -> None:
     """Let an unused balance take the plan's currency; ConflictError if it is used."""
     balance = session.get(BalanceRow, tenant_id, with_for_update=True)

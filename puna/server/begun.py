@@ -36,9 +36,9 @@ class Asked:
         desk: Desk = self.request.app.state.desk
         return desk
 
-    async def begin(self) -> Job:
+    async def begin(self, claim: str | None = None) -> Job:
         """Admit it; what the caller then has left goes into the answer's headers."""
-        job = await self.desk.begin(self.caller, self.model, self.preparing)
+        job = await self.desk.begin(self.caller, self.model, self.preparing, claim)
         self.request.state.left = headers_of(job.admission.standing)
         return job
 
@@ -56,8 +56,8 @@ async def answered(
     A client that goes away ends it, unless it is `lasting` or has a key to ask again with.
     """
 
-    async def begin_and_answer() -> Response:
-        return await whole(await asked.begin())
+    async def begin_and_answer(claim: str | None = None) -> Response:
+        return await whole(await asked.begin(claim))
 
     streamed = events if stream else None
     once = await Once.of(asked.request, asked.caller)

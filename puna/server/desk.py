@@ -54,7 +54,9 @@ class Desk:
         self._jobs: set[Job] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def begin(self, caller: Caller, model: str, preparing: Preparing) -> Job:
+    async def begin(
+        self, caller: Caller, model: str, preparing: Preparing, claim: str | None = None
+    ) -> Job:
         """Admit a request and begin its answers; whoever gets the job must leave it again.
 
         Raises whatever stands in the way; then nothing is held or reserved any more.
@@ -72,7 +74,8 @@ class Desk:
                 llm.check(one)
             room, step = llm.context_tokens, self.settings.unstated_tokens
             prepared = [allowed(one, room, step) for one in prepared]
-            admission = await self._admit(caller, model, estimate(prepared, room))
+            most = estimate(prepared, room)
+            admission = await self._admit(partial(self.ledger.admit, caller, model, most, claim))
             self._watch(prepared, caller, admission)
             return await self._job(llm, prepared, admission, place)
         except BaseException:
@@ -140,9 +143,9 @@ class Desk:
         for job in list(self._jobs):
             job.interrupt(ShutdownError(OVER))
 
-    async def _admit(self, caller: Caller, model: str, usage: Usage) -> Admission:
+    async def _admit(self, admit: Callable[[], Admission]) -> Admission:
         """Reserve; where the client goes meanwhile, the reservation is given back."""
-        admitting = self.do(asyncio.to_thread(self.ledger.admit, caller, model, usage))
+        admitting = self.do(asyncio.to_thread(admit))
         try:
             return await asyncio.shield(admitting)
         except asyncio.CancelledError:

@@ -11,12 +11,13 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Self
 
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
-from puna.accounts import Caller, Idempotency, Recorded
+from puna.accounts import Caller, Claim, Idempotency, Recorded
 from puna.errors import PunaError, RateLimitError, StoreError
 from puna.server.departure import while_connected
 from puna.server.desk import Desk
@@ -59,32 +60,32 @@ class Once:
             return None
         return cls(request, caller, await request.body())
 
-    async def whole(self, make: Callable[[], Awaitable[Response]]) -> Response:
-        """Return the answer in one piece."""
-        recorded = await self._claim()
-        if recorded is not None:
-            return _replay(recorded, "application/json")
-        making = self._desk.do(self._make(make))
+    async def whole(self, make: Callable[[str], Awaitable[Response]]) -> Response:
+        """Return the answer in one piece, made under a claim's id."""
+        claim = await self._claim()
+        if isinstance(claim, Recorded):
+            return _replay(claim, "application/json")
+        making = self._desk.do(self._make(claim, make))
         making.add_done_callback(_look)
         return await while_connected(self._request, _shielded(making))
 
     async def stream(
-        self, begin: Callable[[], Awaitable[Job]], events: Callable[[Job], Events]
+        self, begin: Callable[[str], Awaitable[Job]], events: Callable[[Job], Events]
     ) -> Response:
-        """Return the answer as it is made, or all its events at once."""
-        recorded = await self._claim()
-        if recorded is not None:
-            return _replay(recorded, EventStream.media_type)
-        job = await while_connected(self._request, self._begin(begin))
+        """Return the answer as it is made under a claim's id, or all its events at once."""
+        claim = await self._claim()
+        if isinstance(claim, Recorded):
+            return _replay(claim, EventStream.media_type)
+        job = await while_connected(self._request, self._begin(claim, begin))
         record = Record[bytes]()
-        self._desk.do(self._write(events(job), record))
+        self._desk.do(self._write(claim, events(job), record))
         return EventStream(record.follow(), None, self._desk.settings)
 
-    async def _claim(self) -> Recorded | None:
-        """Return the answer, once there is one; None where it is ours to make."""
+    async def _claim(self) -> Recorded | Claim:
+        """Return the answer, once there is one; a claim where it is ours to make."""
         return await while_connected(self._request, self._waiting())
 
-    async def _waiting(self) -> Recorded | None:
+    async def _waiting(self) -> Recorded | Claim:
         clock = asyncio.get_running_loop().time
         until = clock() + PATIENCE_S
         while True:
@@ -95,63 +96,60 @@ class Once:
                     raise
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def _ask(self) -> Recorded | None:
+    async def _ask(self) -> Recorded | Claim:
         """Ask for the claim; where the client goes meanwhile, it is given back."""
-        asking = self._desk.do(asyncio.to_thread(self._kept.begin, *self._name, self._sent))
+        begin = partial(self._kept.begin, self._tenant_id, self._key, self._sent)
+        asking = self._desk.do(asyncio.to_thread(begin))
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
             self._desk.do(self._give_back(asking))
             raise
 
-    async def _give_back(self, asking: asyncio.Task[Recorded | None]) -> None:
+    async def _give_back(self, asking: asyncio.Task[Recorded | Claim]) -> None:
         with suppress(PunaError):
-            if await asking is None:
-                await self._abandon()
+            if isinstance(claim := await asking, Claim):
+                await self._abandon(claim)
 
-    async def _begin(self, begin: Callable[[], Awaitable[Job]]) -> Job:
+    async def _begin(self, claim: Claim, begin: Callable[[str], Awaitable[Job]]) -> Job:
         try:
-            return await begin()
+            return await begin(claim.id)
         except BaseException:
-            self._desk.do(self._abandon())
+            self._desk.do(self._abandon(claim))
             raise
 
-    async def _make(self, make: Callable[[], Awaitable[Response]]) -> Response:
+    async def _make(self, claim: Claim, make: Callable[[str], Awaitable[Response]]) -> Response:
         try:
-            response = await make()
+            response = await make(claim.id)
         except BaseException:
-            await self._abandon()
+            await self._abandon(claim)
             raise
-        await self._finish(bytes(response.body))
+        await self._finish(claim, bytes(response.body))
         return response
 
-    async def _write(self, events: Events, record: Record[bytes]) -> None:
+    async def _write(self, claim: Claim, events: Events, record: Record[bytes]) -> None:
         try:
             async with aclosing(events):
                 async for piece in events:
                     record.add(piece)
         except Exception as error:
             record.end(error)
-            await self._abandon()
+            await self._abandon(claim)
         else:
             record.end()
-            await self._finish(b"".join(record.pieces))
+            await self._finish(claim, b"".join(record.pieces))
 
-    async def _finish(self, body: bytes) -> None:
+    async def _finish(self, claim: Claim, body: bytes) -> None:
         answer = Recorded(200, body)
         if len(body) > KEPT_BYTES:
             answer = Recorded(TOO_LONG.status, json.dumps(TOO_LONG.body).encode())
         try:
-            await asyncio.to_thread(self._kept.finish, *self._name, answer)
+            await asyncio.to_thread(self._kept.finish, claim, answer)
         except StoreError as error:  # the client has its answer all the same
             log.warning("an answer could not be kept for its Idempotency-Key: %s", error)
 
-    async def _abandon(self) -> None:
-        await asyncio.to_thread(self._kept.abandon, *self._name)
-
-    @property
-    def _name(self) -> tuple[str, str]:
-        return self._tenant_id, self._key
+    async def _abandon(self, claim: Claim) -> None:
+        await asyncio.to_thread(self._kept.abandon, claim)
 
 
 async def tidy(kept: Idempotency) -> None:

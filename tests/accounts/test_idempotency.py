@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from puna.accounts import Idempotency, Ledger, Recorded, Store
+from puna.accounts import Claim, Idempotency, Ledger, Recorded, Store
 from puna.accounts.idempotency import IdempotencyRow
 from puna.errors import ConflictError, InvalidParameterError, RateLimitError
 from tests.accounts.senders import BODY, check_senders, check_senders_killed, pay
@@ -80,19 +80,39 @@ def test_it_is_kept_for_a_day(store: Store, clock: ManualClock) -> None:
 
 def test_a_long_request_is_claimed_and_then_finished(store: Store) -> None:
     kept = Idempotency(store)
-    assert kept.begin("a", "key", BODY) is None
+    claim = begun(kept)
     with pytest.raises(RateLimitError, match="being answered") as busy:
         kept.begin("a", "key", BODY)
     assert busy.value.retry_after_s == 1
-    kept.finish("a", "key", Recorded(200, b"done"))
+    kept.finish(claim, Recorded(200, b"done"))
     assert kept.begin("a", "key", BODY) == Recorded(200, b"done", replayed=True)
 
 
-def test_an_abandoned_claim_may_be_taken_by_the_next(store: Store) -> None:
+def begun(kept: Idempotency, body: bytes = BODY) -> Claim:
+    claim = kept.begin("a", "key", body)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def test_an_abandoned_claim_is_taken_over_by_the_same_request_alone(store: Store) -> None:
     kept = Idempotency(store)
-    kept.begin("a", "key", BODY)
-    kept.abandon("a", "key")
-    assert kept.begin("a", "key", BODY) is None
+    first = begun(kept)
+    kept.abandon(first)
+    assert begun(kept) == first
+    kept.abandon(first)
+    other = begun(kept, b"another request")
+    assert other.id != first.id
+    kept.finish(first, Recorded(200, b"too late"))  # what is no longer its own
+    kept.finish(other, Recorded(200, b"done"))
+    assert kept.begin("a", "key", b"another request") == Recorded(200, b"done", replayed=True)
+
+
+def test_a_day_later_the_same_request_is_another_one(store: Store, clock: ManualClock) -> None:
+    kept = Idempotency(store, clock)
+    first = begun(kept)
+    kept.abandon(first)
+    clock.move(24 * 3600)
+    assert begun(kept).id != first.id
 
 
 def _claim(url: str) -> None:
@@ -106,7 +126,7 @@ def test_a_dead_process_s_claim_may_be_taken_by_the_next(url: str) -> None:
     claimer.start()
     claimer.join()
     store = Store.open(url)
-    assert Idempotency(store).begin("a", "key", BODY) is None
+    begun(Idempotency(store))
     with store.write() as session:
         session.execute(update(IdempotencyRow).values(holder="elsewhere:1:1"))
     with pytest.raises(RateLimitError):  # of another machine nobody can tell

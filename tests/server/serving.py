@@ -26,6 +26,8 @@ from puna.server.web.site import LateSite
 
 MODEL = "tiny"
 
+Known = tuple[str, str, str]  # the owner's key, another tenant's, that tenant
+
 
 @dataclass(frozen=True)
 class Served:
@@ -97,8 +99,12 @@ def served(
     *,
     url: str | None = None,
     kind: type[Models] = Models,
+    known: Known | None = None,
 ) -> Iterator[Served]:
-    """Serve `model` on a free port of this machine; accounts are in `folder`, or at `url`."""
+    """Serve `model` on a free port of this machine; accounts are in `folder`, or at `url`.
+
+    Where they have been served before, `known` is who was.
+    """
     store = Store.open(url or f"sqlite:///{folder}/puna.db")
     engine = EngineSettings(max_batch_tokens=64, max_sequences=8, prefill_beside_decode_tokens=16)
     opening = ModelSettings(context_tokens=context_tokens, threads=1, engine=engine)
@@ -113,7 +119,8 @@ def served(
         assert thread.is_alive()
         time.sleep(0.005)
     try:
-        yield _with_keys(app, server, store)
+        url = f"http://127.0.0.1:{server.port}"
+        yield Served(app, server, url, *(known or _introduced(app, store)))
     finally:
         server.should_exit = True
         thread.join(20)
@@ -122,16 +129,10 @@ def served(
     assert not thread.is_alive()
 
 
-def _with_keys(app: FastAPI, server: Server, store: Store) -> Served:
+def _introduced(app: FastAPI, store: Store) -> Known:
     keys = app.state.services.keys
     Plans(store).create(Plan("paid", prices={"*": Price(1_000_000, 250_000, 4_000_000)}))
     other = Tenants(store).create("Others", "paid")
     app.state.services.ledger.credit(other.id, 100_000_000)
-    return Served(
-        app,
-        server,
-        f"http://127.0.0.1:{server.port}",
-        keys.create("test", scopes=SCOPES).secret,
-        keys.create("other", other.id).secret,
-        other.id,
-    )
+    own = keys.create("test", scopes=SCOPES).secret
+    return own, keys.create("other", other.id).secret, other.id
