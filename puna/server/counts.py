@@ -13,7 +13,7 @@ import os
 import secrets
 import struct
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from puna.chat import Usage
@@ -58,7 +58,7 @@ class Counts:
 
     def left_behind(self) -> Generator[dict[str, Usage], None, None]:
         """Yield what each killed process of this machine had counted; it is dropped afterwards."""
-        for path in [] if self._folder is None else sorted(self._folder.glob("*.counts")):
+        for path in [] if self._folder is None else _files(self._folder):
             with suppress(OSError), path.open("rb") as file:  # another drops it or lives
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.name.startswith(_boot()):  # else its last pages may never have got there
@@ -74,15 +74,31 @@ class Counts:
 
 
 def _make(folder: Path, size: int) -> tuple[int, Path]:
-    """Make a file that shows only once it is locked, which it is as long as the process lives."""
+    """Make a file that is locked as long as the process lives."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{_boot()}-{secrets.token_hex(8)}.counts"
-    hidden = path.with_suffix(".new")
-    file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    fcntl.flock(file, fcntl.LOCK_EX)
+    with _alone(folder):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
     os.posix_fallocate(file, 0, size)  # a full disk is met here, not in the midst of an answer
-    hidden.rename(path)
     return file, path
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of all processes: of one that lives, only once it is locked."""
+    with _alone(folder):
+        return sorted(folder.iterdir())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let nobody make or list files meanwhile."""
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 def _boot() -> str:
@@ -90,6 +106,8 @@ def _boot() -> str:
 
 
 def _read(slots: bytes) -> Iterator[tuple[str, Usage]]:
-    for prompt, cached, completion, name in _SLOT.iter_unpack(slots):
+    """Yield what is counted; a process that was killed at its start may have left half a slot."""
+    whole = slots[: len(slots) // _SLOT.size * _SLOT.size]
+    for prompt, cached, completion, name in _SLOT.iter_unpack(whole):
         if name != _FREE:
             yield name.rstrip(b"\0").decode(), Usage(prompt, completion, min(cached, prompt))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from puna.chat import Usage
-from puna.server.counts import Counts
+from puna.server.counts import Counts, _boot
 
 DYING = """
 import os, signal, sys
@@ -29,6 +29,28 @@ counts.note("adm_first", Usage(7, 3, 5))
 counts.note("adm_settled", Usage(9, 1, 0))
 counts.forget("adm_settled")
 os.kill(os.getpid(), signal.SIGKILL)
+"""
+BEGINNING = """
+import os, signal, sys
+from pathlib import Path
+from puna.server.counts import Counts
+
+def begin(left):
+    def die(*_):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(die)  # told of each call to the system, before it
+    Counts(3, Path(sys.argv[1]))
+    os._exit(0)
+
+for number in range(1, 1000):
+    if (pid := os.fork()) == 0:
+        begin(number)
+    if os.waitpid(pid, 0)[1] == 0:
+        break
+print(number - 1)
 """
 LEFT = {"adm_first": Usage(7, 999, 5), "adm_second": Usage(9, 0, 0)}
 
@@ -68,6 +90,28 @@ def test_another_boots_file_is_not_trusted(tmp_path: Path, left: Path) -> None:
     shutil.copy(left, tmp_path / f"another{left.name}")
     assert list(Counts(2, tmp_path).left_behind()) == []
     assert len(os.listdir(tmp_path)) == 1  # our own
+
+
+def test_a_process_killed_as_it_begins_leaves_nothing_for_long(tmp_path: Path) -> None:
+    """At each of its calls: the next start reads nothing there, and clears it."""
+    folder = tmp_path / "counts"
+    command = [sys.executable, "-c", BEGINNING, str(folder)]
+    kills = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert int(kills) > 5
+    assert len(os.listdir(folder)) > 1
+    mine = Counts(2, folder)
+    assert [counted for counted in mine.left_behind() if counted] == []
+    assert len(os.listdir(folder)) == 1  # our own
+    mine.close()
+
+
+@pytest.mark.parametrize("left", ["some.new", f"{_boot()}-0000.counts"])
+def test_half_a_file_is_nothing(tmp_path: Path, left: str) -> None:
+    (tmp_path / left).write_bytes(b"half")
+    mine = Counts(2, tmp_path)
+    assert [counted for counted in mine.left_behind() if counted] == []
+    assert len(os.listdir(tmp_path)) == 1
+    mine.close()
 
 
 def test_without_a_folder_they_are_in_memory() -> None:
