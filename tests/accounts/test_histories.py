@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.accounts.histories import Histories
-from tests.accounts.world import World
+from tests.accounts.world import World, check_books
 
 HISTORIES, STEPS = 12, 25
 
@@ -34,4 +34,5 @@ def check_histories(url: str, histories: int, steps: int, seeded: int = 20261124
         ),
     )
     for world in Here.worlds.values():
+        check_books(world.store)
         world.store.close()

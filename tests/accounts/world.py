@@ -51,18 +51,29 @@ class World:
         return self.caller
 
 
-def check_books(store: Store) -> None:
-    """Balances are the sums of their entries, and nothing is reserved while nothing runs."""
+def check_books(store: Store, tenant_id: str | None = None) -> None:
+    """Balances are the sums of their entries, and nothing is reserved while nothing runs.
+
+    Of one tenant with a meter of its own, or of all.
+    """
+
+    def rows(row: Any, column: Any) -> Any:
+        return select(row) if tenant_id is None else select(row).where(column == tenant_id)
+
+    sums = rows(EntryRow.tenant_id, EntryRow.tenant_id).add_columns(
+        EntryRow.kind, func.sum(EntryRow.amount_micros)
+    )
     with store.read() as session:
-        assert session.scalar(select(func.count()).select_from(ReservationRow)) == 0
-        for balance in session.scalars(select(BalanceRow)):
+        assert session.scalars(rows(ReservationRow.id, ReservationRow.tenant_id)).all() == []
+        summed = {
+            (tenant, kind): int(micros)
+            for tenant, kind, micros in session.execute(
+                sums.group_by(EntryRow.tenant_id, EntryRow.kind)
+            )
+        }
+        for balance in session.scalars(rows(BalanceRow, BalanceRow.tenant_id)):
             assert balance.reserved_micros == 0
-            assert balance.credited_micros == _sum(session, balance.tenant_id, "credit")
-            assert -balance.spent_micros == _sum(session, balance.tenant_id, "charge")
-        for meter in session.scalars(select(MeterRow)):
+            assert balance.credited_micros == summed.get((balance.tenant_id, "credit"), 0)
+            assert -balance.spent_micros == summed.get((balance.tenant_id, "charge"), 0)
+        for meter in session.scalars(rows(MeterRow, MeterRow.id)):
             assert (meter.reserved_tokens, meter.active_requests) == (0, 0)
-
-
-def _sum(session: Any, tenant_id: str, kind: str) -> int:
-    query = select(func.coalesce(func.sum(EntryRow.amount_micros), 0))
-    return int(session.scalar(query.where(EntryRow.tenant_id == tenant_id, EntryRow.kind == kind)))

@@ -2,59 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from threading import Thread
 
-import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from puna.accounts import OWNER_TENANT, Store
+from puna.accounts import Keys, Store
 from puna.accounts.entries import EntryRow
+from puna.accounts.keys import NewKey
 from puna.accounts.reservations import ReservationRow
+from puna.chat import Usage
 from tests.accounts.writer import CONTEXT, check_promises, prepare, write_until_killed
 from tests.postgres import Cluster
+from tests.server.callers import Listener, Repeater
 from tests.server.process import Puna, keep_model
 
 READY_S = 5.0  # from the start of the process to an answer, on a machine that is not busy
-STREAMS = 16  # in the soak
+STREAMS, REPEATERS = 16, 4  # in the soak
 AHEAD = 64  # tokens that may be on their way to a client: a burst of the engine, and the socket
 
-
-class Listener(Thread):
-    """Reads a stream until it breaks, and counts its tokens."""
-
-    def __init__(self, url: str, key: str) -> None:
-        super().__init__()
-        self._url, self._headers = url, {"Authorization": f"Bearer {key}"}
-        self.came = 0
-
-    def run(self) -> None:
-        body = {
-            "model": "slow",
-            "messages": [{"role": "user", "content": "go on"}],
-            "max_tokens": 1900,
-            "ignore_eos": True,
-            "stream": True,
-            "logprobs": True,
-        }
-        url = f"{self._url}/v1/chat/completions"
-        with httpx2.Client(headers=self._headers, timeout=30) as client:
-            try:
-                with client.stream("POST", url, json=body) as stream:
-                    for line in stream.iter_lines():
-                        self._note(line)
-            except httpx2.TransportError:
-                return
-
-    def _note(self, line: str) -> None:
-        if line.startswith("data: {"):
-            choices = json.loads(line.removeprefix("data: "))["choices"]
-            logprobs = choices[0]["logprobs"] if choices else None
-            self.came += len(logprobs["content"] if logprobs else [])
+Caller = Listener | Repeater
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -66,67 +36,94 @@ def test_a_kill_leaves_nothing_reserved_and_nothing_unsettled(
         cluster: Cluster = request.getfixturevalue("cluster")
         url = cluster.url(cluster.create())
     Store.open(url).close()
-    longest_s = check_kills(folder, slow_path, url, 1, streams=3)
+    longest_s = check_kills(folder, slow_path, url, 1, streams=3, repeaters=2)
     assert longest_s < 3 * READY_S  # beside other tests
 
 
 def check_kills(
-    home: Path, model: Path, url: str, kills: int, *, streams: int = STREAMS, seed: int = 20261124
+    home: Path,
+    model: Path,
+    url: str,
+    kills: int,
+    *,
+    streams: int = STREAMS,
+    repeaters: int = REPEATERS,
+    seed: int = 20261124,
 ) -> float:
     """Kill the server and a writer beside it so often; returns the longest start in seconds."""
     keep_model(home, "slow", model)
     prepare(url)
-    puna, random, longest = Puna(home, "slow", url), Random(seed), 0.0
+    store, random, longest = Store.open(url), Random(seed), 0.0
+    keys = [Keys(store).create(f"caller {number}") for number in range(streams + repeaters)]
+    puna, promised = Puna(home, "slow", url), home / "promised"
     try:
         puna.wait_ready()
-        key, promised = puna.key(), home / "promised"
-        for run in range(1, kills + 1):
-            listeners = [Listener(puna.url, key) for _ in range(streams)]
-            kill(puna, listeners, (url, promised, run), random.uniform(0, 2))
+        for run in range(kills):
+            since = latest_entry(store)
+            callers = {key.key.id: _caller(puna, key, run, keys[:repeaters]) for key in keys}
+            kill(puna, list(callers.values()), (url, promised, run), random.uniform(0, 2))
             puna = Puna(home, "slow", url)
             longest = max(longest, puna.wait_ready())
-            check_books(url, listeners, run, promised)
+            check_charges(store, puna, callers, since)
+            check_promises(store, promised)
     finally:
         puna.kill()
+        store.close()
     return longest
 
 
-def kill(
-    puna: Puna, listeners: list[Listener], writing: tuple[str, Path, int], after_s: float
-) -> None:
+def _caller(puna: Puna, key: NewKey, run: int, repeating: list[NewKey]) -> Caller:
+    if key in repeating:
+        return Repeater(puna.url, key.secret, f"run {run} of {key.key.id}")
+    return Listener(puna.url, key.secret)
+
+
+def kill(puna: Puna, callers: list[Caller], writing: tuple[str, Path, int], after_s: float) -> None:
     """Kill the server while it answers, and a process that writes beside it."""
     writer = CONTEXT.Process(target=write_until_killed, args=writing)
     writer.start()
-    for listener in listeners:
-        listener.start()
-    while not (all(one.came for one in listeners) and writing[1].exists()):
-        assert all(one.is_alive() for one in listeners), "an answer was refused"
+    for caller in callers:
+        caller.start()
+    while not (all(map(_is_answered, callers)) and writing[1].exists()):
+        assert all(one.is_alive() for one in callers), "an answer was refused"
         time.sleep(0.01)
     time.sleep(after_s)
     puna.kill()
     writer.kill()
     writer.join()
-    for listener in listeners:
-        listener.join()
+    for caller in callers:
+        caller.join()
 
 
-def check_books(url: str, listeners: list[Listener], run: int, promised: Path) -> None:
-    """Nothing is reserved, and each answer is charged once, for what its client got or was sent."""
-    store = Store.open(url)
+def _is_answered(caller: Caller) -> bool:
+    return (caller.tokens if isinstance(caller, Listener) else caller.answered) > 0
+
+
+def check_charges(store: Store, puna: Puna, callers: Mapping[str, Caller], since: int) -> None:
+    """Nothing is reserved, and everyone has paid for what they got, once."""
     wait_settled(store)
-    check_promises(store, promised)
-    mine = select(EntryRow).where(EntryRow.tenant_id == OWNER_TENANT, EntryRow.kind == "charge")
+    for caller in callers.values():
+        if isinstance(caller, Repeater):
+            caller.ask(puna.url)  # what was under way when the server was killed
+    mine = select(EntryRow).where(EntryRow.number > since, EntryRow.kind == "charge")
+    for key_id, caller in callers.items():
+        with store.read() as session:
+            rows = list(session.scalars(mine.where(EntryRow.key_id == key_id)))
+        paid = sum((row.charge().usage for row in rows), Usage())
+        if isinstance(caller, Repeater):
+            assert (paid.prompt_tokens, paid.completion_tokens) == (
+                caller.told.prompt_tokens,
+                caller.told.completion_tokens,
+            )
+        else:
+            assert [row.outcome for row in rows] == ["crash"]
+            assert caller.tokens <= paid.completion_tokens <= caller.tokens + AHEAD
+
+
+def latest_entry(store: Store) -> int:
+    """Return the number of the last credit or charge."""
     with store.read() as session:
-        rows = list(session.scalars(mine.order_by(EntryRow.number)))
-    store.close()
-    assert len(rows) == run * len(listeners)
-    latest = rows[-len(listeners) :]
-    assert {row.outcome for row in latest} == {"crash"}
-    counted = sorted(row.completion_tokens for row in latest)
-    received = sorted(listener.came for listener in listeners)
-    ahead = [n - got for got, n in zip(received, counted, strict=True)]
-    assert min(ahead) >= 0, (received, counted)
-    assert max(ahead) <= AHEAD, (received, counted)
+        return session.scalar(select(func.max(EntryRow.number))) or 0
 
 
 def wait_settled(store: Store) -> None:

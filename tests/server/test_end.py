@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import time
 from pathlib import Path
 from random import Random
-from threading import Thread
 
 import httpx2
 import pytest
@@ -18,48 +16,11 @@ from puna.accounts import Store
 from puna.accounts.entries import EntryRow
 from puna.accounts.reservations import ReservationRow
 from tests.server.by_hand import chat_head, chat_request
+from tests.server.callers import LONG, Listener
 from tests.server.process import Puna, keep_model
 
 STREAMS, DRAIN_S = 12, 1.0
 LATE_S = 2.0  # after the drain, on a machine that is not busy
-LONG = {
-    "model": "slow",
-    "messages": [{"role": "user", "content": "go on"}],
-    "ignore_eos": True,
-    "stream": True,
-    "logprobs": True,
-}
-
-
-class Listener(Thread):
-    """Reads a stream to its end; `tokens` came, and then `last`."""
-
-    def __init__(self, puna: Puna, key: str, max_tokens: int) -> None:
-        super().__init__()
-        self._url, self._headers = puna.url, {"Authorization": f"Bearer {key}"}
-        self._body = {**LONG, "max_tokens": max_tokens}
-        self.tokens, self.last = 0, ""
-
-    def run(self) -> None:
-        url = f"{self._url}/v1/chat/completions"
-        with (
-            httpx2.Client(headers=self._headers, timeout=60) as client,
-            client.stream("POST", url, json=self._body) as stream,
-        ):
-            for line in stream.iter_lines():
-                self._note(line)
-
-    def _note(self, line: str) -> None:
-        if line.startswith("data: "):
-            self.last = line.removeprefix("data: ")
-        if line.startswith('data: {"id"'):
-            for choice in json.loads(self.last)["choices"]:
-                self.tokens += len((choice["logprobs"] or {"content": ()})["content"] or ())
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether it was told how it ended."""
-        return self.last == "[DONE]" or "shutting_down" in self.last
 
 
 @pytest.fixture
@@ -82,7 +43,7 @@ def check_ends(puna: Puna, home: Path, random: Random, signals: int = 1) -> floa
     """End it in the midst of streams, beside clients that neither read nor send; the seconds."""
     puna.wait_ready()
     key = puna.key()
-    listeners = [Listener(puna, key, random.choice((4, 60, 1900))) for _ in range(STREAMS)]
+    listeners = [Listener(puna.url, key, random.choice((4, 60, 1900))) for _ in range(STREAMS)]
     for listener in listeners:
         listener.start()
     with connected(puna) as deaf, connected(puna) as upload:

@@ -63,7 +63,7 @@ def repeats(url: str, folder: Path, times: int, seed: int) -> str:
 
 
 def disks(url: str, folder: Path, times: int, seed: int) -> str:
-    """The Nth write, flush or opening fails, for every N; a seed of a few digits is the first."""
+    """The Nth write, flush or opening fails, for every N."""
     numbers = range(1, times + 1)
     if url.startswith("postgresql"):
         ran = check_postgres_disk(url, numbers)
