@@ -1,4 +1,7 @@
-"""One PostgreSQL for all tests that want one; each makes databases of its own in it."""
+"""One PostgreSQL for all tests that want one; each makes databases of its own in it.
+
+Tests' folders lie in memory where there is room: every commit would wait for the disk.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres import Cluster, find_binaries
+from tests.postgres import Cluster, find_binaries, memory_disk
+
+if (memory := memory_disk()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
+
+from puna.accounts import Store
 
 PLACES = [Path("/usr/lib/postgresql") / version / "bin" for version in ("17", "16", "15", "14")]
 # Tests kill clients, never the machine: the cluster need not wait for the disk.
@@ -63,6 +66,16 @@ class Cluster:
         name = f"test_{next(self._numbers)}"
         with self._engine.connect() as connection:
             connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        return name
+
+    def migrated(self) -> str:
+        """Return the name of a new database with the newest schema."""
+        return self.create(self._template)
+
+    @cached_property
+    def _template(self) -> str:
+        name = self.create()
+        Store.open(self.url(name)).close()
         return name
 
     def drop(self, name: str) -> None:

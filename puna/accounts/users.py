@@ -33,8 +33,13 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LEAST_PASSWORD, MOST_PASSWORD = 10, 1000  # characters
 FREE_ATTEMPTS = 10
 LONGEST_LOCK_S = 3600
-# What an unknown address is compared with, so that its answer takes as long as a known one's.
-NOBODY = PasswordHasher().hash("nobody has this password")
+USUAL = PasswordHasher()  # argon2id, 64 MiB, three passes
+# What an unknown address is compared with, so that its answer takes as long as a known one's: a
+# hash of nothing, that is written and not computed, for that takes as long as a start may.
+NOBODY = (
+    f"$argon2id$v=19$m={USUAL.memory_cost},t={USUAL.time_cost},p={USUAL.parallelism}"
+    f"${'A' * 22}${'A' * 43}"
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Users:
         self, store: Store, clock: Clock = utc_now, hasher: PasswordHasher | None = None
     ) -> None:
         self._store, self._clock = store, clock
-        self._hasher = hasher or PasswordHasher()  # argon2id, 64 MiB, three passes
+        self._hasher = hasher or USUAL
 
     def create(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +12,7 @@ from argon2 import PasswordHasher
 from puna.accounts import Store
 from tests.accounts.world import ManualClock, World
 from tests.postgres import Cluster, memory_disk
-
-
-@pytest.fixture(scope="session")
-def postgres_template(cluster: Cluster) -> str:
-    """A database with the newest schema, to be copied."""
-    name = cluster.create()
-    Store.open(cluster.url(name)).close()
-    return name
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "puna.db"
-    Store.open(f"sqlite:///{path}").close()
-    return path
+from tests.sqlite import new_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -58,10 +43,10 @@ def empty_url(database: str, folder: Path, request: pytest.FixtureRequest) -> It
 def url(database: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where a fresh database with the newest schema is."""
     if database == "sqlite":
-        yield f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), folder)}"
+        yield new_url(folder)
         return
     cluster: Cluster = request.getfixturevalue("cluster")
-    name = cluster.create(request.getfixturevalue("postgres_template"))
+    name = cluster.migrated()
     yield cluster.url(name)
     cluster.drop(name)
 

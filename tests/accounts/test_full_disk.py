@@ -13,6 +13,7 @@ import pytest
 from puna.accounts import Ledger, Store
 from tests.accounts.disks import Fault, Ran, check_ran, run_failing
 from tests.accounts.world import check_books
+from tests.sqlite import new_url
 
 # The kernel stops this process's files at a size: the same errors as a disk that is full.
 WRITER = """
@@ -42,17 +43,14 @@ store.close()
 
 
 @pytest.mark.parametrize("spare_bytes", [0, 20_480])
-def test_a_full_disk_is_told_and_loses_nothing(
-    sqlite_template: Path, tmp_path: Path, spare_bytes: int
-) -> None:
-    path = tmp_path / "puna.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    command = [sys.executable, "-c", WRITER, f"sqlite:///{path}"]
+def test_a_full_disk_is_told_and_loses_nothing(folder: Path, spare_bytes: int) -> None:
+    url, path = new_url(folder), folder / "puna.db"
+    command = [sys.executable, "-c", WRITER, url]
     most_bytes = path.stat().st_size + spare_bytes
     done = subprocess.run([*command, str(most_bytes)], capture_output=True, text=True, check=True)
     promised, refusals = json.loads(done.stdout)
     assert all("nothing of it is promised" in refusal for refusal in refusals)
-    store = Store.open(f"sqlite:///{path}")
+    store = Store.open(url)
     assert Ledger(store).balance("owner").credited_micros == promised
     check_books(store)
     store.close()
@@ -70,11 +68,11 @@ def test_a_full_disk_is_told_and_loses_nothing(
     ids=str,
 )
 def test_a_disk_that_fails_once_loses_nothing_promised_and_is_written_again(
-    sqlite_template: Path, folder: Path, fault: Fault
+    folder: Path, fault: Fault
 ) -> None:
     """The fifth flush fails when all is written: then it is kept, though nothing was promised."""
+    new_url(folder)
     path = folder / "puna.db"
-    path.write_bytes(sqlite_template.read_bytes())
     ran = run_failing(path, fault, 6)
     assert ran == Ran(5, 1)
     check_ran(path, ran)

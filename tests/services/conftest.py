@@ -10,17 +10,19 @@ import pytest
 
 from puna.accounts.store import Store
 from tests.postgres import Cluster
+from tests.sqlite import new_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     with ExitStack() as stack:
-        address = f"sqlite:///{tmp_path}/puna.db"
         if request.param == "postgresql":
             cluster: Cluster = request.getfixturevalue("cluster")
-            name = cluster.create()
+            name = cluster.migrated()
             stack.callback(cluster.drop, name)
             address = cluster.url(name)
+        else:
+            address = new_url(tmp_path)
         opened = Store.open(address)
         stack.callback(opened.close)
         yield opened
