@@ -155,6 +155,7 @@ def _run(app: FastAPI, host: str, sock: socket.socket) -> None:
 def _welcome(store: Store, origin: str, model: str) -> None:
     """Print what the owner needs the first time: a link, and a key in a command to paste."""
     from puna.accounts import SCOPES, Keys, Links, Users
+    from puna.server.example import curl
 
     token = Links(store, Users(store)).for_owner()
     if token is not None:
@@ -162,18 +163,9 @@ def _welcome(store: Store, origin: str, model: str) -> None:
     keys = Keys(store)
     if not keys.list():
         secret = keys.create(FIRST_KEY, scopes=SCOPES, actor="cli").secret
-        print(
-            f"Ask the model, with a key that is shown only now:\n{_curl(origin, secret, model)}\n"
-        )
+        command = " \\\n    ".join(curl(origin, secret, model))
+        print(f"Ask the model, with a key that is shown only now:\n  {command}\n")
     print(f"Puna listens: the page is {origin}/, the API {origin}/v1. Ctrl-C ends it.", flush=True)
-
-
-def _curl(origin: str, secret: str, model: str) -> str:
-    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Who was Ada?"}}]}}'
-    return (
-        f"  curl {origin}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-        f"    -H 'Authorization: Bearer {secret}' \\\n    -d '{body}'"
-    )
 
 
 def _shown(host: str) -> str:

@@ -26,11 +26,11 @@ STEADY = ("--temperature", "0", "--max-tokens", "16")
 
 
 class Server:
-    """A running server of a home with the default model."""
+    """A running server of a home with a model."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, model: str = DEFAULT_MODEL) -> None:
         self.home = home
-        self.process = Puna(home, DEFAULT_MODEL)
+        self.process = Puna(home, model)
         self.process.wait_ready()
 
     @property
@@ -72,8 +72,14 @@ def new_home(folder: Path) -> Path:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    """Serve a new home, whose owner is Ana."""
-    server = Server(new_home(folder))
+    """Serve a new home with the default model, whose owner is Ana."""
+    with owned(Server(new_home(folder))) as server:
+        yield server
+
+
+@contextmanager
+def owned(server: Server) -> Iterator[Server]:
+    """Make Ana the owner of a new server, and end it."""
     try:
         server.make_owner()
         yield server

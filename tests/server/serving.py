@@ -23,6 +23,7 @@ from puna.server import ServerSettings, Services, create_app
 from puna.server.desk import Desk
 from puna.server.listening import Server
 from puna.server.web.site import LateSite
+from tests.sqlite import new_url
 
 MODEL = "tiny"
 
@@ -105,7 +106,7 @@ def served(
 
     Where they have been served before, `known` is who was.
     """
-    store = Store.open(url or f"sqlite:///{folder}/puna.db")
+    store = Store.open(url or new_url(folder))
     engine = EngineSettings(max_batch_tokens=64, max_sequences=8, prefill_beside_decode_tokens=16)
     opening = ModelSettings(context_tokens=context_tokens, threads=1, engine=engine)
     models = kind(ModelStore(folder), opening, {MODEL: model})

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 
+from tests.server import openai_client
 from tests.server.serving import MODEL, Served
 from tests.server.weather import CLOCK, HELLO, WEATHER
 
 
-@pytest.fixture(scope="module")
-def client(server: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as client:
-        yield client
+@pytest.fixture
+def client(server: Served) -> openai.OpenAI:
+    return openai_client.client(server)
 
 
 def test_a_whole_answer_has_openais_shape(client: openai.OpenAI) -> None:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
-from puna.accounts import Ledger, Store
+from puna.accounts import Ledger, Links, Store, Users
 from puna.formats.store import ModelStore
 from puna.llm.models import Models
 from puna.server.desk import Desk
 from puna.server.settings import ServerSettings
 from puna.server.web.house import House, house_of
 from puna.server.web.site import Site
+from tests.sqlite import new_url
 
 OURS = {"X-Puna": "page"}
 OWNER = {"name": "Ana", "email": "ana@example.org", "password": "a long password"}
 GUEST = {"name": "Ben", "email": "ben@example.org", "password": "another password"}
 CLOSED = 401
+QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)  # argon2id as in earnest
 
 
 def new_house(folder: Path, home: Path | None = None) -> House:
-    store = Store.open(f"sqlite:///{folder}/puna.db")
+    store = Store.open(new_url(folder))
     models = ModelStore(home or folder)
-    return house_of(store, models, quiet_desk(models, store))
+    users = Users(store, hasher=QUICK)
+    house = house_of(store, models, quiet_desk(models, store))
+    return replace(house, users=users, links=Links(store, users))
 
 
 def quiet_desk(models: ModelStore, store: Store) -> Desk:

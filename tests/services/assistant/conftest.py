@@ -12,6 +12,7 @@ from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT
 from puna.accounts.users import UserRow
 from puna.services.assistant.owner import Owner
+from tests.sqlite import new_url
 
 
 class Clock:
@@ -28,7 +29,7 @@ class Clock:
 @pytest.fixture
 def lite(tmp_path: Path) -> Iterator[Store]:
     """SQLite alone, for what has nothing to do with the database."""
-    opened = Store.open(f"sqlite:///{tmp_path}/puna.db")
+    opened = Store.open(new_url(tmp_path))
     yield opened
     opened.close()
 

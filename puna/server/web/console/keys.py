@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from puna.accounts.keys import Key
 from puna.accounts.tenants import Tenant
+from puna.server.example import curl
 from puna.server.web import words
 from puna.server.web.console.listing import Action, Cell, Example, Field, Form, Listing, Row
 from puna.server.web.console.page import listing_page
@@ -27,7 +28,7 @@ async def keys_page(visit: Visit) -> Response:
     """List them, the newest first."""
     keys = await visit.do(visit.house.keys.list)
     tenants = await visit.do(visit.house.tenants.list)
-    example = curl(visit.origin, visit.house.default_model)
+    example = example_of(visit.origin, visit.house.default_model)
     return await listing_page(visit, listing(keys[::-1], tenants, visit, example))
 
 
@@ -44,14 +45,9 @@ async def revoke_key(visit: Visit) -> Response:
     return JSONResponse({})
 
 
-def curl(origin: str, model: str) -> Example:
+def example_of(origin: str, model: str) -> Example:
     """A question to paste into a terminal, and where a program's settings want an address."""
-    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Who was Ada?"}}]}}'
-    text = (
-        f"curl {origin}/v1/chat/completions -H 'Content-Type: application/json' "
-        f"-H 'Authorization: Bearer KEY' -d '{body}'"
-    )
-    return Example("Try it in a terminal:", text)
+    return Example("Try it in a terminal:", " ".join(curl(origin, "KEY", model)))
 
 
 def listing(keys: list[Key], tenants: list[Tenant], visit: Visit, example: Example) -> Listing:
