@@ -15,7 +15,6 @@ import json
 import os
 import struct
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -34,7 +33,6 @@ HEAD: Final = struct.Struct("<8sIQI32s")  # magic, version, table's offset and b
 MOST_TABLE_BYTES: Final = 16 << 20
 SAMPLED_PAGES: Final = 512
 CHUNK_BYTES: Final = 4 << 20  # between two looks at whether to go on
-POPULATE_READ: Final = 22  # Linux's MADV_POPULATE_READ, which Python's mmap does not name
 
 Between = Callable[[], None]
 """Called between chunks; may wait, and raise to end the work."""
@@ -122,11 +120,6 @@ class PackedFile:
         """View one matrix's bytes; they stay mapped as long as the view lives."""
         place = self.table.matrices[name]
         return self._file.span(place.offset, place.offset + place.size)
-
-    def populate(self) -> None:
-        """Have the system read the file in one go, rather than page by page when it is used."""
-        with suppress(OSError):  # a kernel before 5.14
-            self._file.map.madvise(POPULATE_READ)
 
     def close(self) -> None:
         """Drop the map, once no view of it is left."""

@@ -29,7 +29,6 @@ from puna.kernels import (
     Runner,
     Shape,
 )
-from puna.kernels.reference import Eager
 from puna.model.config import LlamaConfig
 from puna.model.weights import (
     LayerWeights,
@@ -125,6 +124,8 @@ class Llama:
         shape = _shape(config, context, kv_blocks, max_batch_tokens, kv_type)
         load = partial(load_weights, checkpoint, config, context_tokens=context, progress=progress)
         if reference:
+            from puna.kernels.reference import Eager  # noqa: PLC0415 (of use to the curious alone)
+
             eager = Eager(shape)
             return cls(config, load(eager), eager, context, kv_blocks)
         tape = _tape(shape, threads, isa)

@@ -96,7 +96,6 @@ class PackedCache:
         file = self.find(checkpoint, layout)
         if file is None or not _describes(file, checkpoint, names):
             return None
-        file.populate()
         places = file.table.matrices.items()
         try:
             return {

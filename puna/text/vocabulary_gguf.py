@@ -6,7 +6,7 @@ SentencePiece ("llama").  Does not know tensors, nor chat templates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -78,10 +78,14 @@ class GgufVocabulary:
 
     def merges(self) -> list[Merge]:
         """The merges in their order, without any that would make a special token of text."""
-        pairs = [tuple(merge.split(" ", 1)) for merge in self._texts("merges")]
-        if any(len(pair) != 2 for pair in pairs):
+        merges = self._texts("merges")
+        forbidden = _merges_into(self.special).intersection(merges)
+        if forbidden:
+            merges = [merge for merge in merges if merge not in forbidden]
+        pairs: list[Any] = [tuple(merge.split(" ", 1)) for merge in merges]
+        if not set(map(len, pairs)) <= {2}:
             raise MalformedFileError(f"{_PREFIX}merges has an entry that is not two tokens")
-        return [(pair[0], pair[1]) for pair in pairs if pair[0] + pair[1] not in self.special]
+        return pairs
 
     def scores(self) -> Any:
         """(tokens,) float32: the higher, the earlier a piece is merged."""
@@ -89,8 +93,10 @@ class GgufVocabulary:
 
     def encodable(self) -> dict[str, int]:
         """The tokens that text may become, with the byte tokens."""
-        special = self.special
-        return {token: id_ for id_, token in enumerate(self.tokens) if token not in special}
+        ids = dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+        for token in self.special:
+            del ids[token]
+        return ids
 
     def record(self, plain: tokenizers.Tokenizer, **fields: Any) -> Vocabulary:
         """Fill in what both kinds of vocabulary share."""
@@ -121,7 +127,7 @@ class GgufVocabulary:
 
     def _texts(self, key: str) -> Sequence[str]:
         texts: Sequence[str] = self.value(key, list)
-        if not texts or not all(isinstance(text, str) for text in texts):
+        if not texts or set(map(type, texts)) != {str}:  # as fast as a vocabulary is long
             raise MalformedFileError(f"{_PREFIX}{key} is missing, empty or not a list of strings")
         return texts
 
@@ -133,6 +139,12 @@ class GgufVocabulary:
                 f"{_PREFIX}{key} must hold one number for each of the {len(self.tokens)} tokens"
             )
         return numbers
+
+
+def _merges_into(texts: Iterable[str]) -> set[str]:
+    """Every merge that makes one of the texts, as a file writes it: two parts and a space."""
+    cuts = ((text, cut) for text in texts for cut in range(len(text) + 1))
+    return {f"{text[:cut]} {text[cut:]}" for text, cut in cuts if " " not in text[:cut]}
 
 
 def _byte_level(fields: GgufVocabulary) -> Vocabulary:
