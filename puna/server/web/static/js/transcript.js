@@ -146,6 +146,14 @@ export function messageElement(message, deeds) {
   return element;
 }
 
+/** Put nodes around one of them that stands there already: moved, it would be laid out anew. */
+function around(still, wanted) {
+  for (const old of [...still.parentElement.children]) if (old !== still) old.remove();
+  const place = wanted.indexOf(still);
+  still.before(...wanted.slice(0, place));
+  still.after(...wanted.slice(place + 1));
+}
+
 /** An answer that is being given: the element, and what to do with each piece; one that was cut goes on. */
 export function liveAnswer(cut = null) {
   const [prose, notes, wait] = [h("div", { class: "prose" }), h("div"), h("span", { class: "waiting", role: "status", "aria-label": "thinking" })];
@@ -182,7 +190,7 @@ export function liveAnswer(cut = null) {
       if (!message) return;
       element.id = `m-${message.id}`;
       if (message.text !== growing.text) write(prose, message.text, citer(() => message.sources));
-      element.replaceChildren(...answered(message, deeds, prose).filter(Boolean));
+      around(prose, answered(message, deeds, prose).filter(Boolean));
     },
   };
 }
