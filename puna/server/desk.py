@@ -18,7 +18,15 @@ from weakref import WeakValueDictionary
 
 from puna.accounts import Admission, Caller, Ledger, Outcome
 from puna.chat import Usage
-from puna.errors import ConflictError, LimitError, PunaError, ShutdownError, StoreError
+from puna.errors import (
+    ConflictError,
+    CreditError,
+    LimitError,
+    PunaError,
+    QuotaError,
+    ShutdownError,
+    StoreError,
+)
 from puna.llm import LLM
 from puna.llm.asynchronous import Talk, worked
 from puna.llm.models import Models
@@ -27,6 +35,7 @@ from puna.server.allowance import Allowance
 from puna.server.counts import Counts
 from puna.server.gate import Gate
 from puna.server.job import Job
+from puna.server.remainder import remainder, shorten
 from puna.server.settings import ServerSettings
 from puna.server.tally import Tally
 
@@ -74,8 +83,7 @@ class Desk:
                 llm.check(one)
             room, step = llm.context_tokens, self.settings.unstated_tokens
             prepared = [allowed(one, room, step) for one in prepared]
-            most = estimate(prepared, room)
-            admission = await self._admit(partial(self.ledger.admit, caller, model, most, claim))
+            admission = await self._admitted(caller, model, prepared, room, claim)
             self._watch(prepared, caller, admission)
             return await self._job(llm, prepared, admission, place)
         except BaseException:
@@ -142,6 +150,23 @@ class Desk:
         self._over = True
         for job in list(self._jobs):
             job.interrupt(ShutdownError(OVER))
+
+    async def _admitted(
+        self, caller: Caller, model: str, prepared: Sequence[Prepared], room: int, claim: str | None
+    ) -> Admission:
+        """Reserve; where the plan has less than that, as much as is left for shorter answers."""
+
+        def admit() -> Admission:
+            return self.ledger.admit(caller, model, estimate(prepared, room), claim)
+
+        try:
+            return await self._admit(admit)
+        except (QuotaError, CreditError):
+            standing = await asyncio.to_thread(self.ledger.standing, caller)
+            prompt_tokens = sum(one.prompt_tokens for one in prepared)
+            if not shorten(prepared, remainder(standing, caller.plan.price(model), prompt_tokens)):
+                raise
+            return await self._admit(admit)
 
     async def _admit(self, admit: Callable[[], Admission]) -> Admission:
         """Reserve; where the client goes meanwhile, the reservation is given back."""

@@ -94,3 +94,58 @@ def test_open_answers_side_by_side_end_where_the_budget_does(frugal: Served, lim
     if limit == "credits":
         assert standing.balance.spent_micros == used
     assert standing.balance.reserved_micros == 0
+
+
+@pytest.mark.parametrize("limit", ["month", "credits"])
+def test_where_less_is_left_than_is_reserved_the_answer_is_shorter(
+    frugal: Served, limit: str
+) -> None:
+    """And where not even 32 tokens are left, it is refused."""
+    price = Price(2_000_000, 2_000_000, 1_000_000)  # a prompt's token costs two micro-units
+    plan = {
+        "month": Plan("last-of-month", monthly_tokens=80),
+        "credits": Plan("last-credits", prices={"*": price}),
+    }[limit]
+    key = key_on(frugal, plan, 80)
+    caller = frugal.services.keys.verify(key)
+    first = ask(frugal, key).json()
+    used = first["usage"]
+    assert first["choices"][0]["finish_reason"] == "length"
+    assert 32 <= used["completion_tokens"] < 80
+    frugal.wait_idle()
+    standing = frugal.services.ledger.standing(caller)
+    if limit == "month":
+        assert used["total_tokens"] == 80
+        assert standing.rates.monthly_tokens.remaining == 0
+    else:
+        assert 2 * used["prompt_tokens"] + used["completion_tokens"] == 80
+        assert standing.balance.available_micros == standing.balance.reserved_micros == 0
+    url = f"{frugal.url}/v1/chat/completions"
+    refused = httpx2.post(url, json=OPEN_END, headers=frugal.headers(key), timeout=60)
+    assert refused.status_code in (402, 429)
+
+
+def test_a_stated_length_is_reserved_whole_or_refused(frugal: Served) -> None:
+    key = key_on(frugal, Plan("eighty", monthly_tokens=80))
+    url, body = f"{frugal.url}/v1/chat/completions", {**OPEN_END, "max_tokens": 96}
+    refused = httpx2.post(url, json=body, headers=frugal.headers(key), timeout=60)
+    assert refused.status_code == 429
+    assert ask(frugal, key, max_tokens=40).json()["usage"]["completion_tokens"] == 40
+    frugal.wait_idle()
+
+
+def test_many_who_ask_for_the_last_tokens_at_once_get_no_more_than_those(frugal: Served) -> None:
+    key = key_on(frugal, Plan("last-for-all", monthly_tokens=150))
+    caller = frugal.services.keys.verify(key)
+    url = f"{frugal.url}/v1/chat/completions"
+
+    def one(_: int) -> Any:
+        return httpx2.post(url, json=OPEN_END, headers=frugal.headers(key), timeout=60)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(one, range(8)))
+    frugal.wait_idle()
+    used = sum(one.json()["usage"]["total_tokens"] for one in answers if one.status_code == 200)
+    assert any(one.status_code == 200 for one in answers)
+    assert 0 < used <= 150
+    assert frugal.services.ledger.standing(caller).rates.monthly_tokens.remaining == 150 - used

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import IO
-from urllib.parse import quote
+from datetime import UTC, datetime
 
 from starlette.responses import JSONResponse, Response
 
@@ -41,9 +40,13 @@ class Branch(Form):
 
 
 async def search(visit: Visit) -> Response:
-    """Find words in messages and titles; nothing typed: the latest conversations."""
-    query = visit.request.query_params.get("q", "").strip()
-    return JSONResponse({"conversations": await visit.do(_found, visit, query)})
+    """Find words in messages and titles; nothing typed: the latest, or those `after` another."""
+    given = visit.request.query_params
+    if query := given.get("q", "").strip():
+        hits = await visit.do(visit.house.assistant.finding.find, visit.owner, query)
+        return JSONResponse({"conversations": [hit_view(hit) for hit in hits], "more": False})
+    listed = await visit.do(_listed, visit, given.get("after"))
+    return JSONResponse({"conversations": listed, "more": len(listed) == LISTED})
 
 
 async def change(visit: Visit) -> Response:
@@ -176,11 +179,11 @@ def _names(visit: Visit, file_ids: Collection[str]) -> dict[str, str]:
     return names
 
 
-def _found(visit: Visit, query: str) -> list[View]:
-    assistant = visit.house.assistant
-    if query:
-        return [hit_view(hit) for hit in assistant.finding.find(visit.owner, query)]
-    return [conversation_view(c) for c in assistant.conversations.list(visit.owner, limit=LISTED)]
+def _listed(visit: Visit, after: str | None) -> list[View]:
+    conversations, now = visit.house.assistant.conversations, datetime.now(UTC)
+    last = conversations.get(visit.owner, after) if after else None
+    found = conversations.list(visit.owner, after=last, limit=LISTED)
+    return [{**conversation_view(c), "day": words.age(c.updated_at, now)} for c in found]
 
 
 def _branched(visit: Visit, conversation_id: str, message_id: str) -> list[View]:

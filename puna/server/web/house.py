@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from puna.accounts import Audit, Keys, Ledger, Links, Plans, Sessions, Store, Tenants, Users
+from puna.accounts.backups import Backups
+from puna.accounts.history import History
+from puna.accounts.invoice import Invoices
 from puna.accounts.usage import UsageReport
 from puna.formats.progress import Progress
 from puna.formats.store import ModelStore
@@ -32,6 +35,9 @@ class House:
     """The parts, each with its own contract."""
 
     audit: Audit
+    backups: Backups
+    history: History
+    invoices: Invoices
     keys: Keys
     ledger: Ledger
     links: Links
@@ -85,6 +91,9 @@ def house_of(
 
     return House(
         audit=Audit(store),
+        backups=Backups(store, model_store.folder.parent / "backups"),
+        history=History(store),
+        invoices=Invoices(store),
         keys=Keys(store),
         ledger=desk.ledger,
         links=Links(store, users),

@@ -16,7 +16,19 @@ from tests.postgres import memory_disk
 from tests.server.web.browser import served
 from tests.server.web.house import OWNER, new_house
 
-CONSOLE = ["", "/models", "/usage", "/tenants", "/users", "/keys", "/plans", "/tools", "/audit"]
+CONSOLE = [
+    "",
+    "/models",
+    "/usage",
+    "/tenants",
+    "/users",
+    "/keys",
+    "/plans",
+    "/credits",
+    "/tools",
+    "/backups",
+    "/audit",
+]
 PAGES = ["/", "/memory", "/settings", "/plan", *(f"/console{tab}" for tab in CONSOLE)]
 COUNT = {"completion_tokens": 12, "decode_s": 0.2}
 

@@ -44,11 +44,11 @@ class Server:
 
 
 @contextmanager
-def talking(folder: Path) -> Iterator[Server]:
+def talking(folder: Path, kind: type[Models] = Models) -> Iterator[Server]:
     """Serve the default model on an empty database in `folder`."""
     store = Store.open(f"sqlite:///{folder}/puna.db")
     model_store = ModelStore(Settings.from_environment().home)
-    with Models(model_store, ModelSettings(context_tokens=2048)) as models:
+    with kind(model_store, ModelSettings(context_tokens=2048)) as models:
         app = create_app(Services.of(store, models), ServerSettings(), LateSite(store, model_store))
         with served(app) as address:
             yield Server(address, store, Links(store, Users(store)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from html import unescape
@@ -37,6 +38,85 @@ def test_a_key_is_made_shown_once_and_revoked(house: House, client: TestClient) 
     with pytest.raises(AuthenticationError):
         house.keys.verify(secret)
     assert "revoked" in client.get("/console/keys").text
+
+
+def test_a_key_is_made_for_a_person_and_said_to_be_theirs(house: House, client: TestClient) -> None:
+    guest(house)
+    user = house.users.get(GUEST["email"])
+    new = {"name": "bens terminal", "tenant": "owner", "user": user.id}
+    caller = house.keys.verify(client.post("/web/console/keys", json=new).json()["secret"])
+    assert (caller.user_id, caller.tenant_id) == (user.id, user.tenant_id)
+    page = client.get("/console/keys").text
+    assert f'<td data-label="Whose">{GUEST["email"]}</td>' in page
+    nobodys = client.post("/web/console/keys", json={**new, "user": ""}).json()["secret"]
+    assert house.keys.verify(nobodys).user_id is None
+    assert client.post("/web/console/keys", json={**new, "user": "usr_none"}).status_code == 404
+
+
+def test_an_invitation_is_seen_and_withdrawn(house: House, client: TestClient) -> None:
+    made = client.post("/web/console/users", json={"tenant": "owner", "role": "member"})
+    token = made.json()["secret"].rpartition("#")[2]
+    [pending] = house.links.pending()
+    page = client.get("/console/users").text
+    assert f"Withdraw: {pending.id}" in page
+    assert token not in page
+    assert client.delete(f"/web/console/invitations/{pending.id}").is_success
+    assert pending.id not in client.get("/console/users").text
+    assert stranger(house).post("/web/welcome", json={**GUEST, "token": token}).status_code == 401
+    assert client.delete(f"/web/console/invitations/{pending.id}").status_code == 404
+
+
+def test_credits_are_added_shown_and_invoiced(house: House, client: TestClient) -> None:
+    tenant = house.tenants.create("Acme")
+    given = {"tenant": tenant.id, "amount": "25.50", "note": "transfer <b>"}
+    assert client.post("/web/console/credits", json=given).is_success
+    assert client.post("/web/console/credits", json={**given, "amount": "-0.5"}).is_success
+    assert house.ledger.balance("Acme").available_micros == 25_000_000
+    page = client.get(f"/console/credits?tenant={tenant.id}").text
+    assert '<td data-label="Left" class="right">25.00</td>' in page
+    assert "transfer &lt;b&gt;" in page
+    assert "Earlier ones" not in page
+    for amount, status in (("-26", 402), ("much", 400), ("0", 400)):
+        answer = client.post("/web/console/credits", json={**given, "amount": amount})
+        assert answer.status_code == status, amount
+    month = f"{house.history.latest()[0].at:%Y-%m}"
+    invoice = client.get(f"/console/invoice?tenant={tenant.id}&month={month}")
+    assert "attachment" in invoice.headers["content-disposition"]
+    assert "25.50" in invoice.text
+    assert client.get(f"/console/invoice?tenant={tenant.id}&month=x").status_code == 400
+    assert client.get(f"/console/invoice?tenant=none&month={month}").status_code == 404
+
+
+def test_a_long_history_is_read_page_by_page(house: House, client: TestClient) -> None:
+    for n in range(1, 53):
+        house.ledger.credit("owner", n, note=f"credit no. {n}.")
+    first = unescape(client.get("/console/credits").text)
+    assert "credit no. 52." in first
+    assert "credit no. 2." not in first
+    older = re.search(r'href="(/console/credits\?[^"]+)"', first)
+    assert older
+    rest = client.get(older[1]).text
+    assert "credit no. 2." in rest
+    assert "Earlier ones" not in rest
+    assert client.get("/console/credits?before=x").status_code == 200
+
+
+def test_a_backup_is_made_fetched_and_thrown_away(house: House, client: TestClient) -> None:
+    assert "No copy was made here yet" in client.get("/console/backups").text
+    name = client.post("/web/console/backups").json()["name"]
+    page = client.get("/console/backups").text
+    assert "The last copy was made today." in page
+    assert "puna restore" in page
+    fetched = client.get(f"/web/console/backups/{name}")
+    assert fetched.headers["content-disposition"] == f'attachment; filename="{name}"'
+    assert fetched.content[:2] == b"\x1f\x8b"  # gzip
+    newcomer = guest(house)
+    assert newcomer.get(f"/web/console/backups/{name}").status_code == 404
+    assert newcomer.post("/web/console/backups").status_code == 404
+    assert client.get("/web/console/backups/..%2fpuna.db").status_code == 404
+    assert client.delete(f"/web/console/backups/{name}").is_success
+    assert name not in client.get("/console/backups").text
+    assert name in client.get("/console/audit").text
 
 
 def test_a_plan_is_made_and_changed(house: House, client: TestClient) -> None:

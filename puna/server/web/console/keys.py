@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from puna.accounts.keys import Key
 from puna.accounts.tenants import Tenant
+from puna.accounts.users import User
 from puna.server.example import curl
 from puna.server.web import words
 from puna.server.web.console.listing import Action, Cell, Example, Field, Form, Listing, Row
@@ -14,28 +15,32 @@ from puna.server.web.console.users import tenant_field
 from puna.server.web.reading import Form as Body
 from puna.server.web.visit import Visit
 
+NOBODYS = ("", "nobody's: a program's own")
 SHOWN_ONCE = "This is the only time that the key is shown. Copy it now."
 
 
 class NewKey(Body):
-    """What it is for, and whose it is."""
+    """What it is for, and whose it is; a person's opens their conversations."""
 
     name: str
     tenant: str
+    user: str = ""
 
 
 async def keys_page(visit: Visit) -> Response:
     """List them, the newest first."""
     keys = await visit.do(visit.house.keys.list)
     tenants = await visit.do(visit.house.tenants.list)
+    users = await visit.do(visit.house.users.list)
     example = example_of(visit.origin, visit.house.default_model)
-    return await listing_page(visit, listing(keys[::-1], tenants, visit, example))
+    return await listing_page(visit, listing(keys[::-1], tenants, users, visit, example))
 
 
 async def create_key(visit: Visit) -> Response:
     """Make one; the answer holds the secret, and nothing else ever will."""
     new = await visit.form(NewKey)
-    made = await visit.do(visit.house.keys.create, new.name, new.tenant, actor=visit.actor)
+    create, user = visit.house.keys.create, new.user or None
+    made = await visit.do(create, new.name, new.tenant, user=user, actor=visit.actor)
     return JSONResponse({"secret": made.secret}, 201)
 
 
@@ -50,10 +55,17 @@ def example_of(origin: str, model: str) -> Example:
     return Example("Try it in a terminal:", " ".join(curl(origin, "KEY", model)))
 
 
-def listing(keys: list[Key], tenants: list[Tenant], visit: Visit, example: Example) -> Listing:
+def listing(
+    keys: list[Key], tenants: list[Tenant], users: list[User], visit: Visit, example: Example
+) -> Listing:
     """Draw the keys up as rows."""
     names = {tenant.id: tenant.name for tenant in tenants}
-    fields = (Field("name", "What it is for"), tenant_field(tenants, visit.visitor))
+    names |= {user.id: user.email for user in users}
+    fields = (
+        Field("name", "What it is for"),
+        tenant_field(tenants, visit.visitor),
+        Field("user", "Whose", "select", [NOBODYS, *((user.id, user.email) for user in users)]),
+    )
     form = Form(
         "A new key", "/web/console/keys", fields, "Make a key", secret=SHOWN_ONCE, example=example
     )
@@ -61,8 +73,9 @@ def listing(keys: list[Key], tenants: list[Tenant], visit: Visit, example: Examp
         "/keys",
         "Keys",
         "With a key, a program talks to this server as OpenAI's clients do; "
-        f"as its base address give it {visit.origin}/v1.",
-        ("Name", "Tenant", "Key", "Last used", "State"),
+        f"as its base address give it {visit.origin}/v1. A person's key also opens that person's "
+        "conversations, as for puna chat, and is of their tenant.",
+        ("Name", "Tenant", "Whose", "Key", "Last used", "State"),
         [_row(key, names) for key in keys],
         [form],
     )
@@ -72,6 +85,7 @@ def _row(key: Key, names: dict[str, str]) -> Row:
     cells = (
         Cell(key.name),
         Cell(names.get(key.tenant_id, key.tenant_id)),
+        Cell(names.get(key.user_id or "", "")),
         Cell(f"puna_sk_{key.id.removeprefix('key_')[:6]}…"),
         Cell(words.moment(key.last_used_at)),
         Cell("revoked", tag="bad") if key.revoked_at else Cell("valid", tag="on"),

@@ -25,7 +25,7 @@ class Action:
 
     label: str
     url: str
-    method: Literal["POST", "PATCH", "PUT", "DELETE"] = "POST"
+    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"] = "POST"  # GET: a file to keep
     sure: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ from typing import Literal
 from starlette.responses import JSONResponse, Response
 
 from puna.accounts import Tenant, User
+from puna.accounts.links import Invitation
 from puna.accounts.users import LEAST_PASSWORD, ROLES, Role
 from puna.server.web import words
 from puna.server.web.console.listing import Action, Cell, Field, Form, Listing, Row
@@ -25,7 +26,7 @@ NEAR_ONLY = (
 )
 
 
-class Invitation(Body):
+class Invited(Body):
     """Whom to let in, as what."""
 
     tenant: str
@@ -49,15 +50,29 @@ async def users_page(visit: Visit) -> Response:
     """List them, with a form that invites."""
     users = await visit.do(visit.house.users.list)
     tenants = await visit.do(visit.house.tenants.list)
+    pending = await visit.do(visit.house.links.pending)
     told = f"{SHOWN_ONCE} {NEAR_ONLY}" if visit.at_home else SHOWN_ONCE
-    return await listing_page(visit, listing(users, tenants, told, visit.visitor))
+    return await listing_page(
+        visit,
+        listing(users, tenants, told, visit.visitor),
+        "console/users.html",
+        columns=("Invitation", "Tenant", "Role", "Until (UTC)"),
+        invitations=[_invitation(one, tenants) for one in pending],
+    )
 
 
 async def invite(visit: Visit) -> Response:
     """Make a link; the answer holds it, and nothing else ever will."""
-    who = await visit.form(Invitation)
+    who = await visit.form(Invited)
     token = await visit.do(visit.house.links.invite, who.tenant, who.role, actor=visit.actor)
     return JSONResponse({"secret": welcome_link(visit.origin, token)}, 201)
+
+
+async def withdraw(visit: Visit) -> Response:
+    """Make a link worthless that nobody has used."""
+    name = visit.path("invitation")
+    await visit.do(visit.house.links.withdraw, name, actor=visit.actor)
+    return JSONResponse({})
 
 
 async def give_password(visit: Visit) -> Response:
@@ -113,6 +128,18 @@ def _new_password(people: list[tuple[str, str]]) -> Form:
         Field("password", "New password", "password", hint=f"{LEAST_PASSWORD} characters or more"),
     )
     return Form("A forgotten password", "/web/console/password", fields, "Set")
+
+
+def _invitation(one: Invitation, tenants: list[Tenant]) -> Row:
+    names = {tenant.id: tenant.name for tenant in tenants}
+    texts = (
+        one.id,
+        names.get(one.tenant_id, one.tenant_id),
+        one.role,
+        words.moment(one.expires_at),
+    )
+    url, sure = f"/web/console/invitations/{one.id}", "Refuse whoever opens this link?"
+    return Row([Cell(text) for text in texts], [Action("Withdraw", url, "DELETE", sure)])
 
 
 def _row(user: User, names: dict[str, str], own: str) -> Row:
