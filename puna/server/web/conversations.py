@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import IO
+from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 
