@@ -36,7 +36,7 @@ from puna.llm.reply import joined
 from puna.text.answer_grammar import answer_grammar
 from puna.text.calls import PYTHON_TAG, CallStyle
 from puna.text.grammar import Grammar, GrammarCompiler, Mask
-from puna.text.template import encode_prompt
+from puna.text.template import Span, encode_prompt
 
 
 class LLM:
@@ -159,13 +159,18 @@ class LLM:
         grammar: Grammar | None = None,
         progress: Progress | None = None,
         cache_salt: str = "",
+        begun: str = "",
         **params: Any,
     ) -> Prepared:
-        """Do all work on a dialog's text that comes before the engine; `begin` does the rest."""
+        """Do all work on a dialog's text that comes before the engine; `begin` does the rest.
+
+        With `begun`, the answer goes on from there as if the model had said it.
+        """
         return self._prepared(
-            self._prompt_ids(messages, tools),
+            self._prompt_ids(messages, tools, begun),
             params,
             tools=tuple(tools),
+            continuing=bool(begun),
             grammar=grammar,
             progress=progress,
             cache_salt=cache_salt,
@@ -298,8 +303,11 @@ class LLM:
     def _grammars(self) -> GrammarCompiler:
         return GrammarCompiler(self.tokenizer)
 
-    def _prompt_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
-        return encode_prompt(self.tokenizer, self.template.render(messages, tools))
+    def _prompt_ids(
+        self, messages: Sequence[Message], tools: Sequence[Tool], begun: str = ""
+    ) -> list[int]:
+        said = [Span(begun, scaffold=False, apart=True)] if begun else []
+        return encode_prompt(self.tokenizer, [*self.template.render(messages, tools), *said])
 
     def _answer(self, prepared: Prepared) -> Iterator[Delta]:
         """Submit now, so that a bad request fails here and not at the first delta."""

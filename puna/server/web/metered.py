@@ -6,18 +6,16 @@ A caller and a loaded model in, the assistant's protocol out.  Knows no page.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from functools import partial
 from typing import Any
 
 from puna.accounts import Caller
 from puna.chat import Delta, Message, Tool
-from puna.errors import LimitError, PunaError
+from puna.errors import LimitError
 from puna.llm import LLM
-from puna.llm.prepared import Prepared
 from puna.server.desk import Desk, Preparing
 from puna.server.job import Job
 from puna.server.web.catalogue import Paces
-from puna.server.web.left import spent
+from puna.server.web.left import SPENT, spent
 from puna.services.assistant.model import Local
 
 
@@ -27,28 +25,33 @@ class Metered(Local):
     def __init__(self, llm: LLM, name: str, desk: Desk, caller: Caller, paces: Paces) -> None:
         super().__init__(llm, name)
         self._desk, self._caller, self._paces = desk, caller, paces
-        self.refusal: PunaError | None = None  # why the last stream was not admitted
 
     async def stream(
-        self, messages: Sequence[Message], *, tools: Sequence[Tool], salt: str, **params: Any
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Tool],
+        salt: str,
+        begun: str = "",
+        **params: Any,
     ) -> AsyncGenerator[Delta, None]:
         """Yield the answer; raises what the desk refuses, and settles however it ends."""
-        preparing = partial(_prepared, messages=messages, tools=tools, salt=salt, params=params)
-        async with await self._begin(preparing) as job:
+        options = {"tools": tools, "cache_salt": salt, "begun": begun, **params}
+        async with await self._begin(
+            lambda llm: [llm.prepare(messages, **options)]
+        ) as job:
             async for _, batch in job.batches():
                 for delta in batch:
                     self._note(delta)
                     yield delta
+            self.spent = job.plan_ended
 
     async def _begin(self, preparing: Preparing) -> Job:
         try:
             return await self._desk.begin(self._caller, self.name, preparing)
         except LimitError as error:
-            self.refusal = spent(error)
-            raise self.refusal from error
-        except PunaError as error:
-            self.refusal = error
-            raise
+            self.spent = isinstance(error, SPENT)
+            raise spent(error) from error
 
     def _note(self, delta: Delta) -> None:
         """Remember how fast this model is here, as the picker shows it."""
@@ -57,14 +60,3 @@ class Metered(Local):
         made = delta.usage.completion_tokens - 1
         if made > 0:
             self._paces.note(self.name, made / delta.timings.decode_s)
-
-
-def _prepared(
-    llm: LLM,
-    *,
-    messages: Sequence[Message],
-    tools: Sequence[Tool],
-    salt: str,
-    params: dict[str, Any],
-) -> list[Prepared]:
-    return [llm.prepare(messages, tools=tools, cache_salt=salt, **params)]

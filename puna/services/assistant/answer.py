@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +16,6 @@ from typing import Any
 from puna.chat import Message
 from puna.errors import PunaError
 from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.citations import Source, prompt_text
-from puna.services.assistant.citations import fit as fit_sources
 from puna.services.assistant.commands import Command, command_in
 from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.events import (
@@ -29,7 +27,7 @@ from puna.services.assistant.events import (
     LeftOut,
     Titled,
 )
-from puna.services.assistant.files import Found
+from puna.services.assistant.evidence import evidence, fitting
 from puna.services.assistant.messages import Entry, Outcome
 from puna.services.assistant.model import TurnModel
 from puna.services.assistant.owner import Owner
@@ -45,6 +43,7 @@ from puna.services.assistant.prompt import (
     question_text,
     spoken,
     system_text,
+    tail,
 )
 from puna.services.assistant.question import Question
 from puna.services.assistant.titles import title
@@ -56,7 +55,6 @@ from puna.services.assistant.turn import GrowingAnswer
 MOST_ROUNDS = 5  # of tool calls in one turn; then the model must answer
 MOST_CALLS = 8  # in one round
 SAVE_EVERY_S = 2.0
-WHOLE_CHARACTERS = 3  # a token: a file of fewer is read whole
 BROKEN = "Puna failed in the middle of this answer; ask again."
 NOTHING_FOUND = "None of your files holds these words."
 
@@ -138,11 +136,22 @@ class Answering:
             parts.conversations.choose(
                 owner, conversation_id, model=model.name, preset_id=question.preset_id
             )
-            said = self._said(owner, conversation_id, question)
-            entry = parts.messages.open_answer(owner, conversation_id, said.id, model=model.name)
+            said, entry, growing = self._opened(owner, conversation_id, question, model.name)
             before = parts.messages.path(owner, conversation_id, leaf_id=said.id).entries[:-1]
             conversation = parts.conversations.get(owner, conversation_id)
-        return _Turn(owner, model, preset, conversation, said, entry, before)
+        return _Turn(owner, model, preset, conversation, said, entry, before, growing)
+
+    def _opened(
+        self, owner: Owner, conversation_id: str, question: Question, model: str
+    ) -> tuple[Entry, Entry, GrowingAnswer]:
+        """Return the question and its answer: a new one, or the one that was cut."""
+        parts = self._assistant
+        if question.answer_id:
+            cut = parts.under_way.reopen(owner, conversation_id, question.answer_id)
+            return parts.messages.get(owner, str(cut.parent_id)), cut, GrowingAnswer(cut)
+        said = self._said(owner, conversation_id, question)
+        entry = parts.messages.open_answer(owner, conversation_id, said.id, model=model)
+        return said, entry, GrowingAnswer()
 
     def _said(self, owner: Owner, conversation_id: str, question: Question) -> Entry:
         parts = self._assistant
@@ -160,10 +169,13 @@ class Answering:
     async def _obeyed(self, turn: _Turn, command: Command) -> AsyncGenerator[Event, None]:
         """Carry out what the person calls; its result is the answer, or the model reads it."""
         tools = await self._assistant.toolbox.chosen((command.call.name,))
-        turn.growing.calls = (command.call,)
-        async with aclosing(self._carry_out(turn, tools)) as events:
-            async for event in events:
-                yield event
+        if turn.growing.begun:
+            await tools.carry_out(turn.asking, command.call)  # the model is to read it once more
+        else:
+            turn.growing.calls = (command.call,)
+            async with aclosing(self._carry_out(turn, tools)) as events:
+                async for event in events:
+                    yield event
         turn.growing.forget_rounds()
         if not command.question or not len(turn.growing.sources):
             said = NOTHING_FOUND if command.question else turn.growing.result
@@ -183,7 +195,9 @@ class Answering:
         chosen = await self._assistant.toolbox.chosen(() if question else names)
         await asyncio.to_thread(self._prepare, turn)
         if question:
-            turn.asked = f"{self._fitting(turn, turn.growing.sources)}\n\n{question}"
+            room = int(turn.room * PASSAGES_SHARE)
+            found = fitting(turn.growing.sources, turn.model.count_text, room)
+            turn.asked = f"{found}\n\n{question}"
         for number in range(MOST_ROUNDS + 1):
             tools = chosen if number < MOST_ROUNDS else await self._assistant.toolbox.chosen(())
             fitted = await asyncio.to_thread(self._fitted, turn, tools)
@@ -201,11 +215,12 @@ class Answering:
     async def _talk(
         self, turn: _Turn, fitted: Fitted, tools: Chosen
     ) -> AsyncGenerator[Event, None]:
-        """Stream one round of the model's words."""
+        """Stream one round of the model's words; an answer that was cut goes on."""
         deltas = turn.model.stream(
             fitted.messages,
             tools=tools.definitions,
             salt=turn.owner.user_id,
+            begun=self._begun_text(turn),
             **turn.preset.parameters,
         )
         async with aclosing(deltas) as stream:
@@ -242,35 +257,25 @@ class Answering:
     def _passages(self, turn: _Turn, budget: int) -> str:
         """Return the passages of the conversation's files that fit into `budget` tokens."""
         every = [*turn.before, turn.question]
-        file_ids = list(dict.fromkeys(f for entry in every for f in entry.file_ids))
-        if not file_ids or budget <= 0:
-            return ""
-        numbered = [
-            Source(at, one.file_id, one.name, one.passage)
-            for at, one in enumerate(self._found(turn, file_ids, budget), start=1)
-        ]
-        kept = fit_sources(numbered, turn.model.count_text, budget)
-        for source in kept:
-            turn.growing.sources.add(source.file_id, source.name, source.passage)
-        return prompt_text(kept) if kept else ""
-
-    def _fitting(self, turn: _Turn, sources: Iterable[Source]) -> str:
-        """Return as many of the passages as may stand beside a question."""
-        budget = int(turn.room * PASSAGES_SHARE)
-        return prompt_text(fit_sources([*sources], turn.model.count_text, budget))
-
-    def _found(self, turn: _Turn, file_ids: Sequence[str], budget: int) -> Sequence[Found]:
-        """Return small files whole, of others what answers the question, else their beginning."""
-        files, owner = self._assistant.files, turn.owner
-        beginning = files.beginning(owner, file_ids)
-        if sum(len(found.passage.text) for found in beginning) < WHOLE_CHARACTERS * budget:
-            return beginning
-        return files.search(owner, turn.question.text, file_ids=file_ids, limit=8) or beginning
+        return evidence(
+            self._assistant.files,
+            turn.owner,
+            turn.question.text,
+            list(dict.fromkeys(f for entry in every for f in entry.file_ids)),
+            count=turn.model.count_text,
+            budget=budget,
+            sources=turn.growing.sources,
+        )
 
     def _fitted(self, turn: _Turn, tools: Chosen) -> Fitted:
         last = [Message("user", turn.asked), *turn.growing.round_messages()]
         count = counted_with(turn.model.count_prompt, tools.definitions)
-        return fit(turn.system, spoken(turn.before), last, count=count, budget=turn.room)
+        room = turn.room - turn.model.count_text(self._begun_text(turn))
+        return fit(turn.system, spoken(turn.before), last, count=count, budget=room)
+
+    def _begun_text(self, turn: _Turn) -> str:
+        """Of an answer that goes on, what the model reads: its end, where it is a long one."""
+        return tail(turn.growing.begun, turn.model.count_text, turn.room // 2)
 
     async def _save_now_and_then(self, turn: _Turn) -> None:
         now = time.monotonic()
@@ -284,7 +289,9 @@ class Answering:
     def _finish(self, turn: _Turn, outcome: Outcome, error: str) -> Entry:
         for _ in turn.growing.end_round():
             pass  # nobody hears it any more, but it is kept
-        kept: dict[str, Any] = turn.growing.kept()
+        kept: dict[str, Any] = turn.growing.kept(turn.model.count_text)
+        if turn.model.spent and outcome in ("length", "broken"):
+            kept["count"]["plan_ended"] = 1
         return self._assistant.messages.finish(
             turn.owner, turn.entry.id, outcome, kept.pop("text"), error=error, **kept
         )

@@ -34,6 +34,11 @@ class TurnModel(Protocol):
         """Whether it was trained to call tools; others only get confused by them."""
         ...
 
+    @property
+    def spent(self) -> bool:
+        """Whether it said no more because there is no more of what it is paid from."""
+        ...
+
     def count_text(self, text: str) -> int:
         """Return the tokens of plain text."""
         ...
@@ -43,14 +48,25 @@ class TurnModel(Protocol):
         ...
 
     def stream(
-        self, messages: Sequence[Message], *, tools: Sequence[Tool], salt: str, **params: Any
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Tool],
+        salt: str,
+        begun: str = "",
+        **params: Any,
     ) -> AsyncGenerator[Delta, None]:
-        """Yield the answer; closing it stops the work.  Prompts share a cache under one `salt`."""
+        """Yield the answer, or what follows `begun`; closing it stops the work.
+
+        Prompts share a cache under one `salt`.
+        """
         ...
 
 
 class Local:
     """A model of this process."""
+
+    spent = False
 
     def __init__(self, llm: LLM, name: str, *, uses_tools: bool | None = None) -> None:
         self._llm, self.name = llm, name
@@ -66,10 +82,17 @@ class Local:
         return self._llm.count_prompt(messages, tools)
 
     async def stream(
-        self, messages: Sequence[Message], *, tools: Sequence[Tool], salt: str, **params: Any
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Tool],
+        salt: str,
+        begun: str = "",
+        **params: Any,
     ) -> AsyncGenerator[Delta, None]:
         """Yield the answer as the engine makes it."""
-        preparing = partial(self._llm.prepare, messages, tools=tools, cache_salt=salt, **params)
+        options = {"tools": tools, "cache_salt": salt, "begun": begun, **params}
+        preparing = partial(self._llm.prepare, messages, **options)
         answering = deltas(self._llm, await worked(preparing))
         async with aclosing(answering) as answer:  # type: ignore[type-var]
             async for delta in answer:

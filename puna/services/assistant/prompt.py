@@ -100,6 +100,14 @@ def fit(
     return Fitted(tuple(prompt(low)), low)
 
 
+def tail(text: str, count: Callable[[str], int], budget: int) -> str:
+    """Return the end of a text, from the beginning of a word on, of at most `budget` tokens."""
+    while count(text) > budget:
+        rest = text[len(text) // 4 + 1 :]
+        text = rest.partition(" ")[2] or rest
+    return text
+
+
 def counted_with(count: Callable[..., int], tools: Sequence[Tool]) -> Count:
     """Return a count of messages that knows the tools which the prompt describes."""
     return lambda messages: count(messages, tools)

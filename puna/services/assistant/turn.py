@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from puna.chat import Delta, FinishReason, Message, ToolCall
-from puna.services.assistant.citations import MarkFilter, Sources, read, resolve
+from puna.services.assistant.citations import CountTokens, MarkFilter, Sources, read, resolve
 from puna.services.assistant.events import Cited, Event, Said
 from puna.services.assistant.messages import Entry
 from puna.services.assistant.prompt import call_messages
@@ -41,6 +41,10 @@ class GrowingAnswer:
         self._marks.push(self.text)  # which may end within code
         self._marks.flush()
         self._cited = {int(one["number"]) for one in self._cited_before}
+        self._citing = Citing(self.sources)
+        list(self._citing.push(self.text))  # the sentence that is open
+        self._uncounted = ""  # said since the model last told what it took
+        self._spoke_at = 0.0  # when that began
         self._unseen = 0  # steps at the beginning that the model does not hear of
         self._begun = time.monotonic() - count.get("took_s", 0.0)
         self._count: dict[str, float] = {name: count.get(name, zero) for name, zero in NO_COUNT}
@@ -114,8 +118,9 @@ class GrowingAnswer:
             messages += call_messages(step["text"], calls)
         return messages
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self, count_text: CountTokens) -> dict[str, Any]:
         """Return what stands with the message in the end."""
+        self._count_rest(count_text)
         return {
             "text": self.text.strip(),
             "steps": [step for step in self.steps if step["text"] or step["calls"]],
@@ -139,13 +144,23 @@ class GrowingAnswer:
                 yield Cited(citation)
 
     def _count_up(self, delta: Delta) -> None:
+        self._spoke_at = self._spoke_at if self._uncounted else time.monotonic()
+        self._uncounted += delta.text
         if delta.usage is not None:
+            self._uncounted = ""
             self._count["prompt_tokens"] += delta.usage.prompt_tokens
             self._count["cached_tokens"] += delta.usage.cached_tokens
             self._count["completion_tokens"] += delta.usage.completion_tokens
         if delta.timings is not None:
             self._count["prefill_s"] += round(delta.timings.prefill_s, 4)
             self._count["decode_s"] += round(delta.timings.decode_s, 4)
+
+    def _count_rest(self, count_text: CountTokens) -> None:
+        """Count what was said by a model that was stopped before it told what it took."""
+        if self._uncounted:
+            self._count["completion_tokens"] += count_text(self._uncounted)
+            self._count["decode_s"] += round(time.monotonic() - self._spoke_at, 4)
+            self._uncounted = ""
 
 
 def _step() -> dict[str, Any]:
