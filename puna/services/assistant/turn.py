@@ -41,8 +41,6 @@ class GrowingAnswer:
         self._marks.push(self.text)  # which may end within code
         self._marks.flush()
         self._cited = {int(one["number"]) for one in self._cited_before}
-        self._citing = Citing(self.sources)
-        list(self._citing.push(self.text))  # the sentence that is open
         self._uncounted = ""  # said since the model last told what it took
         self._spoke_at = 0.0  # when that began
         self._unseen = 0  # steps at the beginning that the model does not hear of
