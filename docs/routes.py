@@ -76,7 +76,8 @@ def _result(operation: dict[str, Any]) -> Iterator[str]:
 def _fields(body: dict[str, Any]) -> Iterator[str]:
     required = body.get("required", [])
     for name, field in body.get("properties", {}).items():
-        yield f"- `{name}`{' (required)' if name in required else ''}: {_type(field)}"
+        told = f"; {field['description']}" if "description" in field else ""
+        yield f"- `{name}`{' (required)' if name in required else ''}: {_type(field)}{told}"
     yield ""
 
 

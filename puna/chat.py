@@ -6,9 +6,10 @@ message here.  Knows no model and no transport.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 Role = Literal["system", "user", "assistant", "tool", "ipython"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
@@ -25,6 +26,21 @@ class ToolCall:
     name: str
     arguments: str
     complete: bool = True
+
+    @classmethod
+    def new(cls, name: str, arguments: str, *, complete: bool = True) -> Self:
+        """Make a call with an id of its own."""
+        return cls(f"call_{secrets.token_hex(12)}", name, arguments, complete)
+
+
+@dataclass(frozen=True)
+class CallPiece:
+    """What a piece of an answer adds to one of its calls; only a call's first piece names it."""
+
+    index: int  # of the call in its choice
+    arguments: str = ""
+    id: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,12 +110,16 @@ class Timings:
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of one choice of an answer, in the order in which it was made."""
+    """A piece of one choice of an answer, in the order in which it was made.
+
+    `call_pieces` are calls as they are written; the choice's last delta has them whole.
+    """
 
     text: str = ""
     index: int = 0
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
+    call_pieces: tuple[CallPiece, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
     timings: Timings | None = None

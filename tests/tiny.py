@@ -76,6 +76,7 @@ class TinyLlama:
     tied: bool = False
     rope_scaling: bool = False
     rope_theta: float = 10000.0
+    chat_template: str = CHAT_TEMPLATE  # of its GGUF
 
     @classmethod
     def for_k_types(cls, **shape: Any) -> TinyLlama:
@@ -219,7 +220,7 @@ class TinyLlama:
         writer.add_token_merges([f"{left} {right}" for left, right in MERGES])
         writer.add_bos_token_id(SPECIAL_IDS["<|begin_of_text|>"])
         writer.add_eos_token_id(SPECIAL_IDS["<|eot_id|>"])
-        writer.add_chat_template(CHAT_TEMPLATE)
+        writer.add_chat_template(self.chat_template)
 
     def write_safetensors(self, folder: Path, dtype: str = "F32", *, shards: int = 1) -> Path:
         """Write config.json, the tokenizer and the weights into `folder`; returns it."""

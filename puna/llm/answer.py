@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from puna.chat import Delta, FinishReason, Timings, TokenLogprob, Tool, ToolCall, Usage
+from puna.chat import CallPiece, Delta, FinishReason, Timings, TokenLogprob, Usage
 from puna.engine import Emission, SamplingParams, SequenceStats, Ticket, TokenScore
 from puna.llm.spoken import Spoken, SpokenCheck
-from puna.text.calls import CallStyle, parse_tool_calls
+from puna.text.calls import CallStyle, GrowingCalls
 from puna.text.stream import StreamDecoder
 from puna.text.tokenizer import Tokenizer
 
@@ -25,22 +25,27 @@ class Reading:
 
     tokenizer: Tokenizer
     params: SamplingParams
-    style: CallStyle | None = None  # how the model writes calls of the tools
-    tools: tuple[Tool, ...] = ()
+    style: CallStyle | None = None  # how the model writes calls
+    names: tuple[str, ...] = ()  # of the tools that it may call
+    are_sound: bool = False  # a grammar sees to it that what begins as a call is one
     progress: Progress | None = None
     continuing: bool = False  # the text goes on from the prompt's, so a leading space is its own
 
     def spoken(self) -> Spoken:
         """Return the text of an answer at its beginning."""
-        style = self.style if self.tools else None
+        style = self.style if self.names else None
         special = self.tokenizer.special
         show = [special[mark] for mark in (style.marks if style else ()) if mark in special]
         decoder = StreamDecoder(self.tokenizer, show=show, continuing=self.continuing)
-        return Spoken(decoder, self.params.stop, style, tuple(tool.name for tool in self.tools))
+        return Spoken(decoder, self.params.stop, style, self.names)
+
+    def calls(self) -> GrowingCalls | None:
+        """Return the calls of an answer at its beginning, if it may have some."""
+        return GrowingCalls(self.style, self.names) if self.style and self.names else None
 
     def check(self) -> SpokenCheck | None:
         """Return what tells the engine that an answer's text is over, where text can tell."""
-        return SpokenCheck(self.spoken) if self.params.stop or self.tools else None
+        return SpokenCheck(self.spoken) if self.params.stop or self.names else None
 
     def deltas(self, ticket: Ticket, prompt_tokens: int) -> Iterator[Delta]:
         """Yield deltas until every choice has ended; closing this ends the request.
@@ -124,6 +129,7 @@ class Choice:
         self._reading = reading
         self._index = index
         self._spoken = reading.spoken()
+        self._calls = reading.calls()
 
     def read(self, emission: Emission, stats: dict[int, SequenceStats]) -> Iterator[Delta]:
         """Yield what the emission adds; `stats` of every choice go into the request's last."""
@@ -139,21 +145,25 @@ class Choice:
             text,
             self._index,
             logprobs=self._logprobs(emission),
+            call_pieces=self._pieces(),
             prompt_logprobs=self._prompt_logprobs(emission),
         )
-        return delta if delta.text or delta.logprobs or delta.prompt_logprobs else None
+        shown = delta.text or delta.logprobs or delta.call_pieces or delta.prompt_logprobs
+        return delta if shown else None
 
     def _last(
         self, text: str, emission: Emission, reason: FinishReason, stats: dict[int, SequenceStats]
     ) -> Delta:
         cut = reason != "stop"
         text += self._spoken.flush(cut=cut)
-        rest, calls = self._calls(cut=cut)
+        rest, pieces = self._last_pieces(cut=cut)
+        calls = self._calls.calls if self._calls else ()
         return Delta(
             text + rest,
             self._index,
             logprobs=self._logprobs(emission),
             finish_reason="tool_calls" if calls and reason == "stop" else reason,
+            call_pieces=pieces,
             tool_calls=calls,
             usage=_usage(stats) if stats else None,
             timings=_timings(stats) if stats else None,
@@ -166,13 +176,19 @@ class Choice:
     def _prompt_logprobs(self, emission: Emission) -> tuple[TokenLogprob, ...]:
         return tuple(self._reading.logprob(score) for score in emission.prompt_scores)
 
-    def _calls(self, *, cut: bool) -> tuple[str, tuple[ToolCall, ...]]:
-        """Return what is text after all, and the calls; half a call is never text."""
-        reading, written = self._reading, self._spoken.calls
-        if written is None or reading.style is None:
+    def _pieces(self) -> tuple[CallPiece, ...]:
+        """Return what has become certain of the calls."""
+        written = self._spoken.calls
+        if written is None or self._calls is None or not self._reading.are_sound:
+            return ()
+        return self._calls.pieces(written)
+
+    def _last_pieces(self, *, cut: bool) -> tuple[str, tuple[CallPiece, ...]]:
+        """Return what is text after all, and the rest of the calls."""
+        written = self._spoken.calls
+        if written is None or self._calls is None:
             return "", ()
-        rest, calls = parse_tool_calls(written, reading.style, reading.tools, cut=cut)
-        return ("" if cut and not calls else rest), calls
+        return self._calls.end(written, cut=cut)
 
 
 def _usage(stats: dict[int, SequenceStats]) -> Usage:

@@ -7,8 +7,6 @@ they are made, or a whole reply.  Knows no transport; any thread may use it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +17,6 @@ from puna.engine import (
     EngineLoop,
     EngineSettings,
     Load,
-    Request,
     SamplingParams,
     Ticket,
 )
@@ -27,16 +24,13 @@ from puna.engine.loop import Outbox
 from puna.engine.perplexity import Perplexity, halved_windows, perplexity, plain_windows
 from puna.engine.pooling import Pooling
 from puna.kernels import KvType
-from puna.llm.answer import Progress, Reading
-from puna.llm.defaults import model_defaults, sampling_params
-from puna.llm.embedding import Embedding, Embeddings, PreparedText, embed
+from puna.llm.answer import Progress
+from puna.llm.embedding import Embedding, Embeddings, embed
+from puna.llm.language import Language
 from puna.llm.opening import Opened, open_model
 from puna.llm.prepared import Prepared
 from puna.llm.reply import joined
-from puna.text.answer_grammar import answer_grammar
-from puna.text.calls import PYTHON_TAG, CallStyle
-from puna.text.grammar import Grammar, GrammarCompiler, Mask
-from puna.text.template import Span, encode_prompt
+from puna.text.grammar import Grammar
 
 
 class LLM:
@@ -86,9 +80,8 @@ class LLM:
             kv_type=kv_type,
         )
         self.path = self._opened.checkpoint.path
-        self.tokenizer = self._opened.tokenizer
-        self.template = self._opened.template
-        self.defaults = model_defaults(self._opened.checkpoint)
+        self.language = Language(self._opened)
+        self.tokenizer, self.template = self.language.tokenizer, self.language.template
         engine = Engine(self._opened.model, settings)
         self.context_tokens = engine.context_tokens
         self.hidden_size = self._opened.model.config.hidden_size
@@ -112,7 +105,7 @@ class LLM:
         `grammar` takes the place of all that.
         """
         return self._answer(
-            self.prepare(
+            self.language.prepare(
                 messages,
                 tools=tools,
                 grammar=grammar,
@@ -142,7 +135,7 @@ class LLM:
     ) -> Iterator[Delta]:
         """Yield what follows raw text, which gets BOS if the model wants it, or token ids as is."""
         return self._answer(
-            self.prepare_completion(
+            self.language.prepare_completion(
                 prompt, grammar=grammar, progress=progress, cache_salt=cache_salt, **params
             )
         )
@@ -150,59 +143,6 @@ class LLM:
     def complete(self, prompt: str | Sequence[int], **options: Any) -> Reply:
         """Return what follows raw text or token ids; takes what `stream_completion` takes."""
         return joined(self.stream_completion(prompt, **options))
-
-    def prepare(
-        self,
-        messages: Sequence[Message],
-        *,
-        tools: Sequence[Tool] = (),
-        grammar: Grammar | None = None,
-        progress: Progress | None = None,
-        cache_salt: str = "",
-        begun: str = "",
-        **params: Any,
-    ) -> Prepared:
-        """Do all work on a dialog's text that comes before the engine; `begin` does the rest.
-
-        With `begun`, the answer goes on from there as if the model had said it.
-        """
-        return self._prepared(
-            self._prompt_ids(messages, tools, begun),
-            params,
-            tools=tuple(tools),
-            continuing=bool(begun),
-            grammar=grammar,
-            progress=progress,
-            cache_salt=cache_salt,
-        )
-
-    def prepare_completion(
-        self,
-        prompt: str | Sequence[int],
-        *,
-        grammar: Grammar | None = None,
-        progress: Progress | None = None,
-        cache_salt: str = "",
-        **params: Any,
-    ) -> Prepared:
-        """Do for raw text or token ids what `prepare` does for a dialog."""
-        ids = self.tokenize(prompt, opening=True) if isinstance(prompt, str) else list(prompt)
-        return self._prepared(
-            ids,
-            params,
-            continuing=True,
-            grammar=grammar,
-            progress=progress,
-            cache_salt=cache_salt,
-        )
-
-    def prepare_embedding(
-        self, text: str | Sequence[int], embedding: Embedding, cache_salt: str = ""
-    ) -> Prepared:
-        """Do for a text that is to become a vector what `prepare` does for a dialog."""
-        ids = self.tokenize(text, opening=True) if isinstance(text, str) else text
-        request = embedding.request(ids, cache_salt)
-        return PreparedText(request, Reading(self.tokenizer, request.params), embedding)
 
     def check(self, prepared: Prepared) -> None:
         """Raise what `begin` would say of the request: ContextOverflowError and the like."""
@@ -244,17 +184,15 @@ class LLM:
 
     def tokenize(self, text: str, *, opening: bool = False) -> list[int]:
         """Return the ids of plain text; with `opening`, BOS before them if the model wants it."""
-        tokenizer = self.tokenizer
-        bos = [tokenizer.bos_id] if opening and tokenizer.add_bos else []
-        return [*(token for token in bos if token is not None), *tokenizer.encode(text)]
+        return self.language.tokenize(text, opening=opening)
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, control tokens left out."""
-        return self.tokenizer.decode(ids)
+        return self.language.detokenize(ids)
 
     def count_prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> int:
         """Return how many tokens a dialog takes as a prompt."""
-        return len(self._prompt_ids(messages, tools))
+        return self.language.count_prompt(messages, tools)
 
     def perplexity(
         self,
@@ -294,45 +232,9 @@ class LLM:
     ) -> None:
         self.close()
 
-    @cached_property
-    def calls(self) -> CallStyle:
-        """How this model writes calls of tools."""
-        return replace(self.template.calls, has_tag=PYTHON_TAG in self.tokenizer.special)
-
-    @cached_property
-    def _grammars(self) -> GrammarCompiler:
-        return GrammarCompiler(self.tokenizer)
-
-    def _prompt_ids(
-        self, messages: Sequence[Message], tools: Sequence[Tool], begun: str = ""
-    ) -> list[int]:
-        said = [Span(begun, scaffold=False, apart=True)] if begun else []
-        return encode_prompt(self.tokenizer, [*self.template.render(messages, tools), *said])
-
     def _answer(self, prepared: Prepared) -> Iterator[Delta]:
         """Submit now, so that a bad request fails here and not at the first delta."""
         return prepared.reading.deltas(self.begin(prepared), prepared.prompt_tokens)
-
-    def _prepared(
-        self,
-        ids: Sequence[int],
-        params: dict[str, Any],
-        *,
-        tools: tuple[Tool, ...] = (),
-        continuing: bool = False,
-        grammar: Grammar | None,
-        progress: Progress | None,
-        cache_salt: str,
-    ) -> Prepared:
-        sampling = sampling_params(self.defaults, params)
-        reading = Reading(self.tokenizer, sampling, self.calls, tools, progress, continuing)
-        mask = self._mask(grammar or answer_grammar(self.calls, tools, "text"))
-        stop_ids = self.tokenizer.stop_ids
-        request = Request(tuple(ids), sampling, stop_ids, mask, reading.check(), cache_salt)
-        return Prepared(request, reading)
-
-    def _mask(self, grammar: Grammar | None) -> Mask | None:
-        return None if grammar is None else self._grammars.compile(grammar)
 
 
 __all__ = ["LLM", "SamplingParams"]

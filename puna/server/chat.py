@@ -32,10 +32,12 @@ async def create_chat_completion(
     """Answer a dialog, whole or with `stream` as server-sent events.
 
     With `tools`, text is free until a call begins; from there on the tool's schema decides, of a
-    `strict` tool whole or the request is refused, of another as far as it can be enforced. A call
-    that `max_tokens` cuts ends with `length`, its arguments as far as they came. JSON under a
-    schema and calls end by themselves: stop strings are looked for in text alone. An answer has
-    at most 16 calls, one with `parallel_tool_calls` false, and a repeated call ends it.
+    `strict` tool whole or the request is refused, of another as far as it can be enforced. With
+    `allowed_tools` the model hears of all tools and can call these alone. Calls are streamed as
+    they are written. A call that `max_tokens` cuts ends with `length`, its arguments as far as
+    they came. JSON under a schema and calls end by themselves: stop strings are looked for in
+    text alone. An answer has at most 16 calls, one with `parallel_tool_calls` false, and a
+    repeated call ends it.
     """
     asked = Asked(request, caller, body.model, partial(body.prepare, cache_salt=caller.tenant_id))
     return await answered(
@@ -67,7 +69,6 @@ def _style(body: ChatRequest, job: Job) -> ChatStyle:
     return ChatStyle(
         job.llm.tokenizer,
         logprobs=bool(body.logprobs),
-        one_call=body.calls_one,
         named_tool=body.names_tool,
         usage=body.includes_usage,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from puna.chat import Answer, Delta, FinishReason, Reply, TokenLogprob, ToolCall
+from puna.chat import Answer, CallPiece, Delta, FinishReason, Reply, TokenLogprob, ToolCall
 from puna.server.envelope import Envelope
 from puna.server.usage import timings_object, usage_object
 from puna.text.tokenizer import Tokenizer
@@ -21,17 +21,12 @@ class ChatStyle:
 
     tokenizer: Tokenizer
     logprobs: bool = False
-    one_call: bool = False  # parallel_tool_calls is false
     named_tool: bool = False  # OpenAI ends such an answer with "stop"
     usage: bool = False
 
     def reason(self, reason: FinishReason | None) -> str | None:
         """Return OpenAI's word for why a choice ended."""
         return "stop" if reason == "tool_calls" and self.named_tool else reason
-
-    def calls(self, calls: Sequence[ToolCall]) -> Sequence[ToolCall]:
-        """Return the calls that the client may get."""
-        return calls[:1] if self.one_call else calls
 
     def logprobs_object(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any] | None:
         """OpenAI's `logprobs` of a choice: null unless asked for."""
@@ -65,8 +60,8 @@ def _choice(style: ChatStyle, answer: Answer) -> dict[str, Any]:
         "refusal": None,
         "annotations": [],
     }
-    if calls := style.calls(answer.tool_calls):
-        message["tool_calls"] = [_call(call) for call in calls]
+    if answer.tool_calls:
+        message["tool_calls"] = [_call(call) for call in answer.tool_calls]
     return {
         "index": answer.index,
         "message": message,
@@ -78,6 +73,14 @@ def _choice(style: ChatStyle, answer: Answer) -> dict[str, Any]:
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments}
     return {"id": call.id, "type": "function", "function": function}
+
+
+def _call_piece(piece: CallPiece) -> dict[str, Any]:
+    """A call's first piece says all but its arguments, the others these alone."""
+    if piece.name is None:
+        return {"index": piece.index, "function": {"arguments": piece.arguments}}
+    function = {"name": piece.name, "arguments": piece.arguments}
+    return {"index": piece.index, "id": piece.id, "type": "function", "function": function}
 
 
 class ChatChunks:
@@ -95,8 +98,8 @@ class ChatChunks:
         logprobs = self._style.logprobs_object(delta.logprobs) if delta.logprobs else None
         if delta.text or logprobs:
             yield self._chunk(delta.index, {"content": delta.text}, logprobs)
-        for place, call in enumerate(self._style.calls(delta.tool_calls)):
-            yield self._chunk(delta.index, {"tool_calls": [{"index": place, **_call(call)}]})
+        for piece in delta.call_pieces:
+            yield self._chunk(delta.index, {"tool_calls": [_call_piece(piece)]})
         if delta.finish_reason is not None:
             yield self._last(delta)
 

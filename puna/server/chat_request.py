@@ -9,28 +9,36 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from puna.chat import Message, Tool, ToolCall
 from puna.llm import LLM
 from puna.llm.prepared import Prepared
 from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject, Sampling
+from puna.server.foreign import (
+    CACHED,
+    KEYED,
+    NO_MODERATION,
+    ONE_TIER,
+    PLAIN,
+    VERBOSE,
+    Refused,
+    unused,
+)
+from puna.server.parts import Content, text_of
+from puna.server.tool_choice import (
+    MOST_TOOLS,
+    NamedTool,
+    ToolChoice,
+    ToolName,
+    check_choice,
+    chosen,
+    must_call,
+)
 from puna.text.answer_grammar import Form, answer_grammar
+from puna.text.grammar import Grammar
 
 MOST_MESSAGES = 2048
-
-ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
-
-
-class TextPart(Body):
-    """A piece of a message; Llama 3 reads text."""
-
-    type: Literal["text"]
-    text: str
-
-
-Content = str | list[TextPart]
-OTHER_PARTS = ("image_url", "image", "input_image", "input_audio", "audio", "video_url", "file")
 
 
 class FunctionCalled(Body):
@@ -61,15 +69,6 @@ class ChatMessage(Body):
     tool_calls: Annotated[list[CallMade], Field(max_length=128)] | None = None
     tool_call_id: str | None = None
 
-    @field_validator("content", mode="before")
-    @classmethod
-    def _refuse_other_than_text(cls, value: object) -> object:
-        for part in value if isinstance(value, list) else ():
-            kind = part.get("type") if isinstance(part, dict) else None
-            if kind in OTHER_PARTS:
-                raise ValueError(f"a part has the type {kind!r}, and this model reads text alone")
-        return value
-
     @model_validator(mode="after")
     def _check(self) -> ChatMessage:
         if self.content is None and not (self.role == "assistant" and self.tool_calls):
@@ -80,14 +79,9 @@ class ChatMessage(Body):
 
     def message(self) -> Message:
         """Return Puna's word for it."""
-        parts = (
-            [self.content]
-            if isinstance(self.content, str)
-            else [p.text for p in self.content or ()]
-        )
         return Message(
             "system" if self.role == "developer" else self.role,
-            "".join(parts),
+            text_of(self.content or ""),
             tuple(call.tool_call() for call in self.tool_calls or ()),
             self.tool_call_id,
             self.name,
@@ -120,19 +114,6 @@ class ChatTool(Body):
         )
 
 
-class FunctionName(Body):
-    """Which function."""
-
-    name: ToolName
-
-
-class NamedTool(Body):
-    """The one tool that must be called."""
-
-    type: Literal["function"]
-    function: FunctionName
-
-
 class PlainFormat(Body):
     """Text as it comes, or any JSON object."""
 
@@ -160,19 +141,15 @@ class Dialog(Sampling):
 
     model: ModelName
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
-    tools: Annotated[list[ChatTool], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tools: Annotated[list[ChatTool], Field(max_length=MOST_TOOLS)] | None = None
+    tool_choice: ToolChoice = None
 
     @model_validator(mode="after")
     def _check_tools(self) -> Dialog:
         names = [tool.function.name for tool in self.tools or ()]
         if len(set(names)) < len(names):
             raise ValueError("tools: two functions have the same name")
-        choice = self.tool_choice
-        if choice not in (None, "none", "auto") and not names:
-            raise ValueError("tool_choice asks for a call, but there are no tools")
-        if isinstance(choice, NamedTool) and choice.function.name not in names:
-            raise ValueError(f"tool_choice names {choice.function.name!r}, which is not in tools")
+        check_choice(self.tool_choice, names)
         return self
 
     def said(self) -> list[Message]:
@@ -182,6 +159,16 @@ class Dialog(Sampling):
     def offered(self) -> tuple[Tool, ...]:
         """Return the tools that the model hears of: none where it must call none."""
         return () if self.tool_choice == "none" else tuple(tool.tool() for tool in self.tools or ())
+
+    def callable(self) -> tuple[Tool, ...]:
+        """Return the tools that the answer may call."""
+        names = chosen(self.tool_choice)
+        return tuple(tool for tool in self.offered() if names is None or tool.name in names)
+
+    @property
+    def names_tool(self) -> bool:
+        """Whether one certain tool must be called."""
+        return isinstance(self.tool_choice, NamedTool)
 
     def count(self, llm: LLM) -> int:
         """Return how many tokens the prompt takes."""
@@ -198,17 +185,22 @@ class ChatRequest(Dialog):
     parallel_tool_calls: bool | None = None
     response_format: PlainFormat | SchemaFormat | None = Field(None, discriminator="type")
     modalities: list[Literal["text"]] | None = None
-    functions: None = None
-    function_call: None = None
-    chat_template: None = None
-
-    @field_validator("functions", "function_call", "chat_template", mode="before")
-    @classmethod
-    def _refuse(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError(
-                "is not accepted; send tools and tool_choice, and leave templates to us"
-            )
+    functions: Annotated[None, Refused("send tools")] = None
+    function_call: Annotated[None, Refused("send tool_choice")] = None
+    chat_template: Annotated[None, Refused("the model's own is used")] = None
+    audio: Annotated[None, Refused("this model answers in text alone")] = None
+    web_search_options: Annotated[None, Refused("nothing is looked up in the web")] = None
+    moderation: Annotated[None, NO_MODERATION] = None
+    metadata: Annotated[object, unused("chats are not kept")] = None
+    store: Annotated[object, unused("chats are not kept; /v1/responses are")] = None
+    prediction: Annotated[object, unused("what a prompt holds is guessed from it")] = None
+    prompt_cache_key: Annotated[object, CACHED] = None
+    prompt_cache_options: Annotated[object, CACHED] = None
+    prompt_cache_retention: Annotated[object, CACHED] = None
+    reasoning_effort: Annotated[object, PLAIN] = None
+    safety_identifier: Annotated[object, KEYED] = None
+    service_tier: Annotated[object, ONE_TIER] = None
+    verbosity: Annotated[object, VERBOSE] = None
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> ChatRequest:
@@ -216,48 +208,37 @@ class ChatRequest(Dialog):
             raise ValueError("top_logprobs needs logprobs to be true")
         return self
 
-    @property
-    def calls_one(self) -> bool:
-        """Whether an answer may hold one call at most."""
-        return self.parallel_tool_calls is False
-
-    @property
-    def names_tool(self) -> bool:
-        """Whether one certain tool must be called."""
-        return isinstance(self.tool_choice, NamedTool)
-
     def prepare(self, llm: LLM, cache_salt: str) -> list[Prepared]:
         """Do the work on text that comes before the engine."""
-        parallel = not self.calls_one
-        grammar = answer_grammar(
-            llm.calls, self._callable(), self._form(), self._schema(), parallel=parallel
-        )
-        limit = (
-            self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-        )
         sampling = self.sampling()
         if self._form() != "text":  # JSON and calls end by themselves, whole
             sampling.pop("stop", None)
-        return [
-            llm.prepare(
-                self.said(),
-                tools=self.offered(),
-                grammar=grammar,
-                cache_salt=cache_salt,
-                max_tokens=limit,
-                logprobs=(self.top_logprobs or 0) if self.logprobs else None,
-                **sampling,
-            )
-        ]
+        prepared = llm.language.prepare(
+            self.said(),
+            tools=self.offered(),
+            may_call=self.callable(),
+            grammar=self._grammar(llm),
+            cache_salt=cache_salt,
+            max_tokens=self._most_tokens(),
+            logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+            **sampling,
+        )
+        return [prepared]
 
-    def _callable(self) -> tuple[Tool, ...]:
-        """Return the tools that the answer may call."""
-        choice = self.tool_choice
-        named = choice.function.name if isinstance(choice, NamedTool) else None
-        return tuple(tool for tool in self.offered() if named in (None, tool.name))
+    def _most_tokens(self) -> int | None:
+        given = self.max_completion_tokens
+        return self.max_tokens if given is None else given
+
+    def _grammar(self, llm: LLM) -> Grammar | None:
+        """Return what the answer must keep to, or nothing."""
+        parallel = self.parallel_tool_calls is not False
+        calls = llm.language.calls
+        return answer_grammar(
+            calls, self.callable(), self._form(), self._schema(), parallel=parallel
+        )
 
     def _form(self) -> Form:
-        if self.tool_choice == "required" or self.names_tool:
+        if must_call(self.tool_choice):
             return "calls"
         return "text" if self._schema() is None else "json"
 

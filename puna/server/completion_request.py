@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, cast
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from puna.llm import LLM
 from puna.llm.prepared import Prepared
 from puna.server.fields import MOST_TOKENS, ModelName, Sampling, TokenId
+from puna.server.foreign import Refused
 
 MOST_PROMPTS = 256
 TOKENS_UNLESS_SAID = 16  # OpenAI's own
@@ -34,13 +35,7 @@ class CompletionRequest(Sampling):
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     echo: bool | None = None
     best_of: Annotated[int, Field(ge=1, le=8)] | None = None
-    suffix: None = None
-
-    @field_validator("suffix", mode="before")
-    @classmethod
-    def _refuse_suffix(cls, value: object) -> None:
-        if value not in (None, ""):
-            raise ValueError("is not supported: Llama continues a text, it does not fill gaps")
+    suffix: Annotated[None, Refused("Llama continues a text, it does not fill gaps")] = None
 
     @model_validator(mode="after")
     def _check(self) -> CompletionRequest:
@@ -74,7 +69,7 @@ class CompletionRequest(Sampling):
         """Do the work on text that comes before the engine."""
         params = self._params()
         return [
-            llm.prepare_completion(prompt, cache_salt=cache_salt, **params)
+            llm.language.prepare_completion(prompt, cache_salt=cache_salt, **params)
             for prompt in self.prompts
         ]
 

@@ -22,6 +22,7 @@ from puna.server import failures
 from puna.server.auth import EmbeddingsCaller
 from puna.server.begun import Asked, answered
 from puna.server.fields import Body, ModelName, TokenId
+from puna.server.foreign import KEYED
 from puna.server.job import Job
 from puna.server.reference import EmbeddingsShape, answers
 
@@ -41,7 +42,7 @@ class EmbeddingsRequest(Body):
     input: Text | Ids | Annotated[list[Text], Several] | Annotated[list[Ids], Several]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=2**20)] | None = None
-    user: str | None = None
+    user: Annotated[str | None, KEYED] = None
 
     @property
     def texts(self) -> list[str | list[int]]:
@@ -54,7 +55,7 @@ class EmbeddingsRequest(Body):
     def prepare(self, llm: LLM, cache_salt: str) -> list[Prepared]:
         """Do the work on text that comes before the engine."""
         embedding = Embedding(llm.hidden_size, self.dimensions)
-        return [llm.prepare_embedding(text, embedding, cache_salt) for text in self.texts]
+        return [llm.language.prepare_embedding(text, embedding, cache_salt) for text in self.texts]
 
     def shown(self, vector: bytes) -> str | list[float]:
         """Return a vector in the encoding that was asked for."""

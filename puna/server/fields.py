@@ -18,6 +18,8 @@ from pydantic import (
     field_validator,
 )
 
+from puna.server.foreign import KEYED, unused
+
 MOST_TOKENS = 2**31 - 1
 MOST_STOPS = 4
 MOST_LEVELS = 64  # of a schema's nesting
@@ -62,6 +64,7 @@ class StreamOptions(Body):
     """What a stream says beside the answer."""
 
     include_usage: bool | None = None
+    include_obfuscation: Annotated[object, unused("nothing is obfuscated")] = None
 
 
 class Sampling(Body):
@@ -77,7 +80,7 @@ class Sampling(Body):
     logit_bias: (
         Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=300)] | None
     ) = None
-    user: str | None = None
+    user: Annotated[str | None, KEYED] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     # Puna's own, as llama.cpp and vLLM call them

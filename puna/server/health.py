@@ -82,7 +82,9 @@ class Pulse:
 async def _one_token(llm: LLM) -> None:
     """Have the engine say one token."""
     token = llm.tokenizer.bos_id or 0
-    prepared = await worked(lambda: llm.prepare_completion([token], max_tokens=1, ignore_eos=True))
+    prepared = await worked(
+        lambda: llm.language.prepare_completion([token], max_tokens=1, ignore_eos=True)
+    )
     talk = Talk(llm, prepared)
     try:
         async for _ in talk:

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any, Literal
 
 from puna.accounts.schema import new_id
-from puna.chat import Delta, FinishReason, ToolCall, Usage
+from puna.chat import CallPiece, Delta, FinishReason, Usage
 from puna.server.response_items import Object, call_item
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -22,7 +22,7 @@ _ENDS: Mapping[Status, str] = {"cancelled": "incomplete"}  # OpenAI has no event
 class Draft:
     """One response; every method that changes it yields the events that say so."""
 
-    def __init__(self, echoed: Object, *, one_call: bool) -> None:
+    def __init__(self, echoed: Object) -> None:
         self.response: Object = {
             "id": f"resp_{new_id('r').removeprefix('r_')}",
             "object": "response",
@@ -35,9 +35,9 @@ class Draft:
             "usage": None,
             **echoed,
         }
-        self._one_call = one_call
         self._number = 0
         self._said: Object | None = None  # the message that is being written
+        self._called: Object | None = None  # the call that is
         self._scores: list[Object] = []  # of tokens whose text has not come out yet
         self._reason: FinishReason | None = None
 
@@ -59,8 +59,10 @@ class Draft:
         self._scores += scores
         if delta.text:
             yield from self._say(delta.text)
-        for call in delta.tool_calls[:1] if self._one_call else delta.tool_calls:
-            yield from self._call(call)
+        for piece in delta.call_pieces:
+            yield from self._call(piece)
+        if delta.tool_calls and delta.tool_calls[-1].complete:
+            yield from self._end_call("completed")
         self._reason = delta.finish_reason or self._reason
 
     def end(self, usage: Usage, status: Status | None = None) -> Iterator[Object]:
@@ -69,6 +71,7 @@ class Draft:
         if not self.response["output"] and ended == "completed":
             yield from self._begin_message()
         yield from self._end_message("completed" if ended == "completed" else "incomplete")
+        yield from self._end_call("incomplete")
         self.response["status"] = ended
         self.response["usage"] = usage_object(usage)
         if ended == "completed":
@@ -121,19 +124,29 @@ class Draft:
         message["status"], self._said = status, None
         yield self._done(message)
 
-    def _call(self, call: ToolCall) -> Iterator[Object]:
-        yield from self._end_message("completed")
+    def _call(self, piece: CallPiece) -> Iterator[Object]:
+        """Go on with a call; the first piece of one ends what was written before it."""
+        if piece.id is not None and piece.name is not None:
+            yield from self._end_message("completed")
+            yield from self._end_call("completed")
+            yield from self._begin_call(piece.id, piece.name)
+        if piece.arguments:
+            assert self._called is not None
+            self._called["arguments"] += piece.arguments
+            yield self._call_event("delta", delta=piece.arguments)
+
+    def _begin_call(self, call_id: str, name: str) -> Iterator[Object]:
         self._scores = []  # what a call is made of is no text
-        item = call_item(call.id, call.name, call.arguments)
-        if not call.complete:
-            item["status"] = "incomplete"
-        yield self._added({**item, "arguments": "", "status": "in_progress"})
-        self.response["output"][-1] = item
-        place = {"item_id": item["id"], "output_index": len(self.response["output"]) - 1}
-        arguments = "function_call_arguments"
-        yield self._event(f"{arguments}.delta", **place, delta=call.arguments)
-        yield self._event(f"{arguments}.done", **place, name=call.name, arguments=call.arguments)
-        yield self._done(item)
+        self._called = {**call_item(call_id, name, ""), "status": "in_progress"}
+        yield self._added(self._called)
+
+    def _end_call(self, status: str) -> Iterator[Object]:
+        if self._called is None:
+            return
+        call, self._scores = self._called, []
+        yield self._call_event("done", name=call["name"], arguments=call["arguments"])
+        call["status"], self._called = status, None
+        yield self._done(call)
 
     def _added(self, item: Object) -> Object:
         self.response["output"].append(item)
@@ -143,6 +156,12 @@ class Draft:
     def _done(self, item: Object) -> Object:
         index = len(self.response["output"]) - 1
         return self._event("output_item.done", output_index=index, item=deepcopy(item))
+
+    def _call_event(self, what: str, **more: Any) -> Object:
+        """Tell of the call that is being written."""
+        assert self._called is not None
+        place = {"item_id": self._called["id"], "output_index": len(self.response["output"]) - 1}
+        return self._event(f"function_call_arguments.{what}", **place, **more)
 
     def _content_event(self, what: str, **more: Any) -> Object:
         """Tell of the message's only part."""

@@ -13,30 +13,9 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from puna.accounts.schema import new_id
 from puna.server.fields import Body
+from puna.server.parts import Content, text_of
 
 Object = dict[str, Any]
-
-
-class TextPart(Body):
-    """A piece of text; Llama 3 reads text."""
-
-    type: Literal["input_text", "output_text", "text"]
-    text: str
-
-
-class RefusalPart(Body):
-    """What an assistant said instead of an answer."""
-
-    type: Literal["refusal"]
-    refusal: str
-
-    @property
-    def text(self) -> str:
-        """Its words."""
-        return self.refusal
-
-
-Part = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
 
 
 class MessageItem(Body):
@@ -44,7 +23,7 @@ class MessageItem(Body):
 
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | list[Part]
+    content: Content
 
     def item(self) -> Object:
         """Return it as it is kept and listed."""
@@ -82,17 +61,16 @@ class OutputItem(Body):
 
     type: Literal["function_call_output"]
     call_id: Annotated[str, Field(min_length=1)]
-    output: str | list[TextPart]
+    output: Content
 
     def item(self) -> Object:
         """Return it as it is kept and listed."""
-        parts = self.output if isinstance(self.output, list) else [self.output]
         return {
             "id": new_id("fco"),
             "type": "function_call_output",
             "status": "completed",
             "call_id": self.call_id,
-            "output": "".join(p if isinstance(p, str) else p.text for p in parts),
+            "output": text_of(self.output),
         }
 
 

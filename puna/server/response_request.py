@@ -10,12 +10,23 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from puna.errors import InvalidParameterError
-from puna.server.chat_request import MOST_MESSAGES, ChatRequest, ToolName
-from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject
+from puna.server.chat_request import MOST_MESSAGES, ChatRequest
+from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject, StreamOptions
+from puna.server.foreign import (
+    CACHED,
+    KEYED,
+    NO_MODERATION,
+    ONE_TIER,
+    PLAIN,
+    VERBOSE,
+    Refused,
+    unused,
+)
 from puna.server.response_items import Items, Object, chat_messages
+from puna.server.tool_choice import MOST_TOOLS, ToolName
 
 NO_ZERO = r"^[^\x00]+$"  # PostgreSQL's text holds no zero byte
 LOGPROBS = "message.output_text.logprobs"
@@ -50,6 +61,14 @@ class NamedTool(Body):
     name: ToolName
 
 
+class AllowedTools(Body):
+    """The functions that may be called, or with "required" one of which must be."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=MOST_TOOLS)]
+
+
 class PlainFormat(Body):
     """Text as it comes, or any JSON object."""
 
@@ -70,7 +89,7 @@ class TextOptions(Body):
     """What the text must look like."""
 
     format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
-    verbosity: str | None = None
+    verbosity: Annotated[object, VERBOSE] = None
 
 
 class ResponseRequest(Body):
@@ -82,8 +101,8 @@ class ResponseRequest(Body):
     previous_response_id: ResponseId | None = None
     store: bool | None = None
     stream: bool | None = None
-    tools: Annotated[list[FunctionTool], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tools: Annotated[list[FunctionTool], Field(max_length=MOST_TOOLS)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
@@ -103,32 +122,27 @@ class ResponseRequest(Body):
     background: bool | None = None
     include: list[Includable] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    user: str | None = None
-    conversation: None = None
-    prompt: None = None
-
-    @field_validator("conversation", mode="before")
-    @classmethod
-    def _refuse_conversation(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError(
-                "is not kept here; send previous_response_id, the id of the response before"
-            )
-
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _refuse_prompt(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError("templates are not kept here; send their text as instructions")
+    stream_options: StreamOptions | None = None
+    user: Annotated[str | None, KEYED] = None
+    conversation: Annotated[None, Refused("send previous_response_id instead")] = None
+    prompt: Annotated[None, Refused("none is kept here; send its text as instructions")] = None
+    context_management: Annotated[None, Refused("send truncation instead")] = None
+    moderation: Annotated[None, NO_MODERATION] = None
+    access_programs: Annotated[object, unused("there are none")] = None
+    background_options: Annotated[object, unused("it is begun at once")] = None
+    image: Annotated[object, unused("no images are read")] = None
+    max_tool_calls: Annotated[object, unused("no tools are built in")] = None
+    prompt_cache_key: Annotated[object, CACHED] = None
+    prompt_cache_options: Annotated[object, CACHED] = None
+    prompt_cache_retention: Annotated[object, CACHED] = None
+    reasoning: Annotated[object, PLAIN] = None
+    safety_identifier: Annotated[object, KEYED] = None
+    service_tier: Annotated[object, ONE_TIER] = None
 
     @model_validator(mode="after")
     def _check(self) -> ResponseRequest:
         if self.background and self.store is False:
             raise ValueError("background needs store: who asks later finds what was kept")
-        try:
-            self.chat(())
-        except InvalidParameterError as error:
-            raise ValueError(str(error)) from None
         return self
 
     @cached_property
@@ -193,9 +207,7 @@ class ResponseRequest(Body):
             "service_tier": "default",
             "store": self.store is not False,
             "text": {"format": form.model_dump(by_alias=True)},
-            "tool_choice": choice.model_dump()
-            if isinstance(choice, NamedTool)
-            else choice or "auto",
+            "tool_choice": choice.model_dump() if isinstance(choice, Body) else choice or "auto",
             "tools": [tool.model_dump() for tool in self.tools or ()],
             "top_logprobs": self.top_logprobs or 0,
             "truncation": self.truncation or "disabled",
@@ -203,9 +215,14 @@ class ResponseRequest(Body):
         }
 
     def _chat_choice(self) -> object:
-        if isinstance(self.tool_choice, NamedTool):
-            return {"type": "function", "function": {"name": self.tool_choice.name}}
-        return self.tool_choice
+        match self.tool_choice:
+            case NamedTool(name=name):
+                return _chat_name(name)
+            case AllowedTools(mode=mode, tools=tools):
+                allowed = {"mode": mode, "tools": [_chat_name(tool.name) for tool in tools]}
+                return {"type": "allowed_tools", "allowed_tools": allowed}
+            case choice:
+                return choice
 
     def _chat_format(self) -> Object | None:
         form = self.text and self.text.format
@@ -215,6 +232,10 @@ class ResponseRequest(Body):
                 "json_schema": {"name": form.name, "schema": form.schema_},
             }
         return {"type": form.type} if form else None
+
+
+def _chat_name(name: str) -> Object:
+    return {"type": "function", "function": {"name": name}}
 
 
 def _chat_tool(tool: FunctionTool) -> Object:

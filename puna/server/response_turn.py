@@ -63,12 +63,11 @@ class Turn:
     async def in_background(self, job: Job, record: Record[Object]) -> None:
         """Make it for whoever follows the record; what cannot be kept is not begun."""
         try:
-            with self.under_way.noting(self, job):
-                async with job:
-                    await self._keep_begun()
-                    async with aclosing(self.told(job)) as events:
-                        async for one in events:
-                            record.add(one)
+            async with job:
+                await self._keep_begun()
+                async with aclosing(self.told(job)) as events:
+                    async for one in events:
+                        record.add(one)
         except Exception as error:
             record.end(error)
         else:
@@ -116,4 +115,6 @@ class Turn:
     def _note_defaults(self, job: Job) -> None:
         for name in ("temperature", "top_p"):
             said = getattr(self.body, name)
-            self.draft.response[name] = job.llm.defaults.get(name, 1.0) if said is None else said
+            self.draft.response[name] = (
+                job.llm.language.defaults.get(name, 1.0) if said is None else said
+            )

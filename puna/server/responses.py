@@ -49,8 +49,7 @@ async def create_response(body: ResponseRequest, request: Request, caller: ChatC
     With `background` it is answered at once, and made while nobody waits for it.
     """
     chat = body.chat(await _earlier(body, request, caller.tenant_id))
-    draft = Draft(body.echoed(), one_call=chat.calls_one)
-    turn = Turn(body, draft, caller.tenant_id, _kept(request), _under_way(request))
+    turn = Turn(body, Draft(body.echoed()), caller.tenant_id, _kept(request), _under_way(request))
     asked = Asked(request, caller, body.model, partial(_prepared, body, chat, caller.tenant_id))
     if body.background:
         whole, events = partial(_whole_later, turn), partial(_events_later, turn)

@@ -2,20 +2,19 @@
 
 In: how the model writes calls, the tools that may be called, a schema.  Out: a Grammar, or
 none where any text may come.  Text is free until a call begins; from there on the tools'
-schemas decide.  The calls are written as `calls.parse_tool_calls` reads them.
+schemas decide.  The calls are written as `calls.GrowingCalls` reads them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from puna.chat import Tool
 from puna.errors import GrammarError, ToolGrammarError
 from puna.text.calls import MOST_CALLS, PYTHON_TAG, CallFormat, CallStyle, Signature
-from puna.text.calls.format import embedded, literal, pattern
-from puna.text.calls.json_object import JsonObject, beside_json
+from puna.text.calls.format import embedded, pattern
 from puna.text.grammar import JSON_OPTIONS, TAG_RULE, Grammar
 from puna.text.grammar_caps import parse_schema
 from puna.text.json_schema import enforceable, loosened
@@ -42,9 +41,10 @@ def answer_grammar(
     most = MOST_CALLS if parallel else 1
     signatures = [signature(tool, f"arguments_{at}") for at, tool in enumerate(tools)]
     if form == "json" and schema is not None:
-        source = _calls_or_json(style.formats[0], signatures, most, _document(schema))
+        reply = embedded(enforceable(parse_schema(schema)), JSON_OPTIONS)
+        source = _first_format(style, signatures).start_beside(reply, signatures, most)
     elif form == "calls":
-        source = _calls_alone(style.formats[0], signatures, most)
+        source = _first_format(style, signatures).start(signatures, most)
     else:
         source = _text_or_calls(style, signatures, most)
     source += "".join(
@@ -71,36 +71,16 @@ def signature(tool: Tool, rule: str) -> Signature:
     return Signature(tool.name, schema, rule)
 
 
-def _document(schema: str) -> Mapping[str, Any]:
-    return enforceable(parse_schema(schema))
-
-
-def _calls_alone(form: CallFormat, tools: Sequence[Signature], most: int) -> str:
-    return f"start: {_begun(form)}\n{_rules(form, tools, most)}"
-
-
-def _calls_or_json(
-    form: CallFormat, tools: Sequence[Signature], most: int, schema: Mapping[str, Any]
-) -> str:
-    reply = embedded(schema, JSON_OPTIONS)
-    if isinstance(form, JsonObject):
-        return beside_json(tools, most, reply)
-    return f"start: {_begun(form)} | {reply}\n{_rules(form, tools, most)}"
-
-
-def _begun(form: CallFormat) -> str:
-    return f"{literal(form.trigger)} {form.name}_calls" if form.trigger else f"{form.name}_calls"
-
-
-def _rules(form: CallFormat, tools: Sequence[Signature], most: int) -> str:
-    """Return the rules of the format that the model is told to use: it must do for every tool."""
+def _first_format(style: CallStyle, tools: Sequence[Signature]) -> CallFormat:
+    """Return the format that the model is told to use: it must do for every tool."""
+    form = style.formats[0]
     for tool in tools:
         if not form.can_write(tool):
             raise ToolGrammarError(
                 f"the tool {tool.name!r} cannot be called by this model: it writes calls in "
                 "Python, which need parameters with fixed names instead of anyOf and the like"
             )
-    return form.rules(tools, most)
+    return form
 
 
 def _text_or_calls(style: CallStyle, tools: Sequence[Signature], most: int) -> str:

@@ -1,8 +1,9 @@
 // Asks a server through OpenAI's client for JavaScript, and prints what came as one line of JSON.
-// node client.mjs CLIENT_FOLDER BASE_URL MODEL, with the key in OPENAI_API_KEY
+// node client.mjs CLIENT_FOLDER BASE_URL MODEL MODEL..., with the key in OPENAI_API_KEY: the models
+// after the first each write calls in a way of their own
 import { pathToFileURL } from "node:url";
 
-const [folder, baseURL, model] = process.argv.slice(2);
+const [folder, baseURL, model, ...models] = process.argv.slice(2);
 const { default: OpenAI, BadRequestError } = await import(pathToFileURL(`${folder}/index.mjs`));
 const client = new OpenAI({ baseURL, maxRetries: 0 });
 const messages = [{ role: "user", content: "hello there" }];
@@ -40,6 +41,28 @@ async function tools() {
   }));
 }
 
+// Each way of writing calls, whole and by the helpers that put streams together.
+async function calls() {
+  const clock = { type: "object", properties: {}, required: [], additionalProperties: false };
+  const functions = [{ name: "weather", parameters }, { name: "clock", parameters: clock }];
+  const chat = functions.map((one) => ({ type: "function", function: one }));
+  const tools = functions.map((one) => ({ type: "function", ...one }));
+  const came = {};
+  for (const model of models) {
+    const ask = { model, messages, tools: chat, tool_choice: "required", seed: 1, max_tokens: 850 };
+    const whole = await client.chat.completions.create(ask);
+    const streamed = await client.chat.completions.stream(ask).finalChatCompletion();
+    const respond = { model, input: "hello there", tools, tool_choice: "required", temperature: 0, max_output_tokens: 850 };
+    const response = await client.responses.create(respond);
+    const followed = await client.responses.stream(respond).finalResponse();
+    const said = ({ choices: [{ message, finish_reason }] }) =>
+      [...message.tool_calls.map((call) => [call.function.name, call.function.arguments]), finish_reason];
+    const items = ({ output }) => output.map(({ name, arguments: given }) => [name, given]);
+    came[model] = { chat: [whole, streamed].map(said), responses: [response, followed].map(items) };
+  }
+  return came;
+}
+
 async function json() {
   const format = { type: "json_schema", json_schema: { name: "place", strict: true, schema: parameters } };
   const answer = await client.chat.completions.parse({ model, messages, response_format: format, seed: 1 });
@@ -74,7 +97,7 @@ async function refusal() {
   }
 }
 
-const parts = { chat, stream, tools, json, embeddings, responses, refusal };
+const parts = { chat, stream, tools, calls, json, embeddings, responses, refusal };
 const came = {};
 for (const [name, ask] of Object.entries(parts)) came[name] = await ask();
 console.log(JSON.stringify(came));

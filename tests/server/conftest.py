@@ -12,6 +12,7 @@ from tests.postgres import Cluster, memory_disk
 from tests.server.openai_client import closing
 from tests.server.serving import Served, served
 from tests.tiny import TinyLlama
+from tests.tiny_tokenizer import CHAT_TEMPLATE
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,25 @@ def postgres_server(
 ) -> Iterator[Served]:
     url = cluster.url(cluster.create())
     with served(tmp_path_factory.mktemp("postgres"), tiny_path, url=url) as running:
+        running.wait_ready()
+        yield running
+
+
+FORMATS = {  # how each model's template says that calls are written
+    "json": CHAT_TEMPLATE,
+    "tags": CHAT_TEMPLATE + "{# <function=name>{}</function> #}",
+    "python": CHAT_TEMPLATE + '{# [name(argument="value")] #}',
+    "chatml": CHAT_TEMPLATE + "{# <tool_call> #}",
+}
+
+
+@pytest.fixture(scope="session")
+def callers(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterator[Served]:
+    """A server with a tiny Llama for each way of writing calls, under that way's name."""
+    folder = tmp_path_factory.mktemp("callers")
+    for name, template in FORMATS.items():
+        TinyLlama(seed=1, chat_template=template).write_gguf(folder / f"models/{name}/tiny.gguf")
+    with served(folder, tiny_path) as running:
         running.wait_ready()
         yield running
 

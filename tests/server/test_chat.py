@@ -11,6 +11,7 @@ import pytest
 
 from tests.server import openai_client
 from tests.server.serving import MODEL, Served
+from tests.server.streamed import gathered
 from tests.server.weather import CLOCK, HELLO, WEATHER
 
 
@@ -100,10 +101,9 @@ def test_a_named_or_required_tool_is_called_whatever_the_model_would_say(
             **more,
         )
         if stream:
-            chunks = list(answer)
-            called = [c.choices[0].delta.tool_calls for c in chunks]
-            (call,) = [calls[0] for calls in called if calls]
-            assert chunks[-1].choices[0].finish_reason == reason
+            (streamed,) = gathered(answer)
+            (call,) = streamed.calls
+            assert (streamed.text, streamed.reason) == ("", reason)
         else:
             (call,) = answer.choices[0].message.tool_calls
             assert answer.choices[0].message.content is None

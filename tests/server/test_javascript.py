@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.server.conftest import FORMATS
 from tests.server.serving import MODEL, Served
 
 CLIENT = Path(__file__).parents[2] / "build" / "openai"
@@ -19,14 +20,14 @@ SCRIPT = Path(__file__).with_name("client.mjs")
 
 
 @pytest.fixture(scope="module")
-def came(server: Served) -> Any:
+def came(callers: Served) -> Any:
     """What the script of the client's calls printed."""
     if shutil.which("npm") is None:
         pytest.skip("no npm to fetch OpenAI's client with")
     assert CLIENT.exists(), "no client: `.ci/vendor openai` fetches it"
     script = subprocess.run(
-        ["node", str(SCRIPT), str(CLIENT), f"{server.url}/v1", MODEL],
-        env={"PATH": os.environ["PATH"], "OPENAI_API_KEY": server.key},
+        ["node", str(SCRIPT), str(CLIENT), f"{callers.url}/v1", MODEL, *FORMATS],
+        env={"PATH": os.environ["PATH"], "OPENAI_API_KEY": callers.key},
         capture_output=True,
         text=True,
         timeout=60,
@@ -52,6 +53,17 @@ def test_a_required_tool_is_called_whole_and_streamed(came: Any) -> None:
         assert json.loads(call["arguments"])["city"] in ("Bern", "Oslo")
     whole, streamed = came["tools"]
     assert whole["calls"][0]["arguments"] == streamed["calls"][0]["arguments"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_streamed_calls_are_put_together_to_the_whole_answers(came: Any, form: str) -> None:
+    whole, streamed = came["calls"][form]["chat"]
+    assert whole == streamed
+    assert len(whole) > 1
+    assert whole[-1] in ("tool_calls", "length")
+    response, followed = came["calls"][form]["responses"]
+    assert response == followed
+    assert all(name in ("weather", "clock") for name, _ in response)
 
 
 def test_json_keeps_to_its_schema(came: Any) -> None:

@@ -69,5 +69,5 @@ async def cut_after(server: Served, witness: Witness, deltas: int, pause_s: floa
 
 
 def prepare(witness: Witness, llm: LLM) -> list[Prepared]:
-    prepared = llm.prepare([Message("user", "go on")], max_tokens=1000, ignore_eos=True)
+    prepared = llm.language.prepare([Message("user", "go on")], max_tokens=1000, ignore_eos=True)
     return [replace(prepared, request=replace(prepared.request, allowance=witness))]

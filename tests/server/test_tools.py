@@ -11,6 +11,7 @@ import pytest
 
 from tests.server.openai_client import client
 from tests.server.serving import MODEL, Served
+from tests.server.streamed import gathered
 from tests.server.weather import CLOCK, HELLO, WEATHER
 
 NAMED: Any = {"type": "function", "function": {"name": "weather"}}
@@ -33,14 +34,7 @@ def choices_of(server: Served, stream: bool, **more: Any) -> list[tuple[str, lis
             (one.message.content or "", one.message.tool_calls or [], one.finish_reason)
             for one in answer.choices
         ]
-    found: dict[int, list[Any]] = {}
-    for chunk in answer:
-        for one in chunk.choices:
-            kept = found.setdefault(one.index, ["", [], ""])
-            kept[0] += one.delta.content or ""
-            kept[1] += one.delta.tool_calls or []
-            kept[2] = one.finish_reason or kept[2]
-    return [(text, calls, reason) for _, (text, calls, reason) in sorted(found.items())]
+    return [(one.text, one.calls, one.reason) for one in gathered(answer)]
 
 
 def is_sound(call: Any) -> bool:

@@ -17,3 +17,11 @@ WEATHER: Any = {
     },
 }
 CLOCK: Any = {"type": "function", "function": {"name": "clock"}}
+
+
+def strict(tool: Any) -> Any:
+    """The tool as OpenAI's own helpers want it."""
+    closed = {"properties": {}, "required": [], "additionalProperties": False}
+    given = tool["function"].get("parameters", {"type": "object"})
+    function = {**tool["function"], "strict": True, "parameters": {**closed, **given}}
+    return {"type": "function", "function": function}

@@ -15,7 +15,7 @@ import pytest
 from puna.chat import Tool
 from puna.errors import GrammarError
 from puna.text.answer_grammar import Form, answer_grammar
-from puna.text.calls import CHATML, LLAMA, LLAMA_TAGS, PYTHON_TAG, CallStyle, parse_tool_calls
+from puna.text.calls import CHATML, LLAMA, LLAMA_TAGS, PYTHON_TAG, CallStyle, GrowingCalls
 from puna.text.calls.style import LLAMA_PYTHON
 from puna.text.grammar import GrammarCompiler, Mask
 from puna.text.tokenizer import Tokenizer
@@ -208,8 +208,9 @@ def wandered(
         closing = [token for token in choices if tokenizer.token_bytes(token) in (b'"', b"}", b")")]
         ids.append(draw.choice(closing if closing and draw.random() < 0.3 else choices))
         walk.accept(ids[-1])
-    calls = parse_tool_calls(tokenizer.decode(ids, special=True), style, TOOLS, cut=True)[1]
-    return [(call.name, call.arguments) for call in calls if call.complete]
+    calls = GrowingCalls(style, [tool.name for tool in TOOLS])
+    calls.end(tokenizer.decode(ids, special=True), cut=True)
+    return [(call.name, call.arguments) for call in calls.calls if call.complete]
 
 
 ODD = Tool(

@@ -38,7 +38,7 @@ class Metered(Local):
         """Yield the answer; raises what the desk refuses, and settles however it ends."""
         options = {"tools": tools, "cache_salt": salt, "begun": begun, **params}
         async with await self._begin(
-            lambda llm: [llm.prepare(messages, **options)]
+            lambda llm: [llm.language.prepare(messages, **options)]
         ) as job:
             async for _, batch in job.batches():
                 for delta in batch:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,4 +50,4 @@ def _date_arguments(given: str) -> dict[str, Any]:
 
 
 def _call(tool: str, arguments: dict[str, Any]) -> ToolCall:
-    return ToolCall(f"call_{secrets.token_hex(12)}", tool, json.dumps(arguments))
+    return ToolCall.new(tool, json.dumps(arguments))

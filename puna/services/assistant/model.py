@@ -92,7 +92,7 @@ class Local:
     ) -> AsyncGenerator[Delta, None]:
         """Yield the answer as the engine makes it."""
         options = {"tools": tools, "cache_salt": salt, "begun": begun, **params}
-        preparing = partial(self._llm.prepare, messages, **options)
+        preparing = partial(self._llm.language.prepare, messages, **options)
         answering = deltas(self._llm, await worked(preparing))
         async with aclosing(answering) as answer:  # type: ignore[type-var]
             async for delta in answer:

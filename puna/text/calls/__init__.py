@@ -1,11 +1,13 @@
 """Calls of tools, in each of the ways in which Llamas write them: a file a format.
 
 `format.py` says what a format is, `style.py` which of them a model uses, `reading.py` finds
-calls in a text, `watch.py` where they begin in a stream.  Nothing here calls anything.
+calls in a text, `watch.py` where they begin in a stream, `growing.py` how they go on.  Nothing
+here calls anything.
 """
 
 from puna.text.calls.format import MOST_CALLS, PYTHON_TAG, CallFormat, Signature, Written
-from puna.text.calls.reading import parse_tool_calls, repeats, written_calls
+from puna.text.calls.growing import GrowingCalls
+from puna.text.calls.reading import repeats, written_calls
 from puna.text.calls.style import CHATML, LLAMA, LLAMA_TAGS, CallStyle, style_of
 from puna.text.calls.watch import CallWatch
 
@@ -18,9 +20,9 @@ __all__ = [
     "CallFormat",
     "CallStyle",
     "CallWatch",
+    "GrowingCalls",
     "Signature",
     "Written",
-    "parse_tool_calls",
     "repeats",
     "style_of",
     "written_calls",

@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from puna.text.calls.format import PYTHON_TAG, Reading, Signature, Triggered, literal, written
+from puna.text.calls.format import (
+    PYTHON_TAG,
+    CallFormat,
+    Reading,
+    Signature,
+    literal,
+    written,
+)
 
 INTERPRETER = "code_interpreter"
 SEARCHES = ("brave_search", "wolfram_alpha")
@@ -17,7 +24,7 @@ BUILTIN_TOOLS = (*SEARCHES, INTERPRETER)
 _CALL = re.compile(r'\s*([\w.-]{1,128})\.call\((\w{1,64})="([^"]*)"\)\s*')
 
 
-class BuiltinCall(Triggered):
+class BuiltinCall(CallFormat):
     """A search: one argument, in quotes."""
 
     name = "builtin"
@@ -38,7 +45,7 @@ class BuiltinCall(Triggered):
         return f'builtin_calls: {" | ".join(calls)}\nBUILTIN_QUERY: /"[^"\\n]{{1,400}}"/\n'
 
 
-class Code(Triggered):
+class Code(CallFormat):
     """Whatever follows the tag is the interpreter's."""
 
     name = "code"

@@ -1,15 +1,16 @@
 """What a way of writing tool calls can say of itself: how calls begin, how they read, their rules.
 
-In: nothing.  Out: the protocol CallFormat and the words that its formats share.
+In: nothing.  Out: the class CallFormat and the words that its formats share.
 Knows no format and calls nothing.
 """
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 PYTHON_TAG = "<|python_tag|>"
 MOST_CALLS = 16  # in one answer
@@ -52,58 +53,48 @@ class Reading:
     cut: bool = False
 
 
-class CallFormat(Protocol):
+class CallFormat(ABC):
     """One way of writing calls.
 
     With a `trigger`, calls may stand anywhere and each begins with it; without
     one, a row of calls is the whole answer.
     """
 
-    @property
-    def name(self) -> str:
-        """A word for its rules in a grammar."""
-        ...
-
-    @property
-    def trigger(self) -> str:
-        """What every call begins with, or nothing."""
-        ...
-
-    def openings(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return how a row of calls may begin, all space left out."""
-        ...
-
-    def opening_regex(self, names: Sequence[str]) -> str:
-        """Return the same as a regex for a grammar, which lets space in."""
-        ...
-
-    def read(self, text: str, place: int) -> Reading | None:
-        """Read what begins at `place`; the last call may be cut off by the text's end."""
-        ...
-
-    def can_write(self, tool: Signature) -> bool:
-        """Tell whether a call of the tool can be written so."""
-        ...
-
-    def rules(self, tools: Sequence[Signature], most: int) -> str:
-        """Return Lark for `<name>_calls`, after the trigger if there is one: up to `most`."""
-        ...
-
-
-class Triggered:
-    """What formats with a trigger have in common: they begin no row."""
+    name: str  # a word for its rules in a grammar
+    trigger: str = ""
 
     def openings(self, names: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
-        """Return none."""
+        """Return how a row of calls may begin, all space left out."""
         return ()
 
     def opening_regex(self, names: Sequence[str]) -> str:  # noqa: ARG002
-        """Return none."""
+        """Return the same as a regex for a grammar, which lets space in."""
         return ""
 
+    @abstractmethod
+    def read(self, text: str, place: int) -> Reading | None:
+        """Read what begins at `place`; the last call may be cut off by the text's end."""
+
     def can_write(self, tool: Signature) -> bool:  # noqa: ARG002
-        """Tell that any call can be written so."""
+        """Tell whether a call of the tool can be written so."""
         return True
+
+    @abstractmethod
+    def rules(self, tools: Sequence[Signature], most: int) -> str:
+        """Return Lark for `<name>_calls`, after the trigger if there is one: up to `most`."""
+
+    def start(self, tools: Sequence[Signature], most: int) -> str:
+        """Return Lark for `start`: calls and nothing else."""
+        return f"start: {self._begun}\n{self.rules(tools, most)}"
+
+    def start_beside(self, reply: str, tools: Sequence[Signature], most: int) -> str:
+        """Return Lark for `start`: calls, or else `reply`, a JSON document."""
+        return f"start: {self._begun} | {reply}\n{self.rules(tools, most)}"
+
+    @property
+    def _begun(self) -> str:
+        calls = f"{self.name}_calls"
+        return f"{literal(self.trigger)} {calls}" if self.trigger else calls
 
 
 def object_at(text: str, place: int) -> tuple[dict[str, Any], int] | None:
@@ -115,6 +106,12 @@ def object_at(text: str, place: int) -> tuple[dict[str, Any], int] | None:
     except (ValueError, RecursionError):
         return None
     return (value, end) if isinstance(value, dict) else None
+
+
+def object_text(text: str, place: int) -> tuple[str, int] | None:
+    """Return the JSON object that starts there after space as it is written, and its end."""
+    read = object_at(text, place)
+    return (text[place : read[1]].lstrip(), read[1]) if read else None
 
 
 def written(name: str, arguments: Mapping[str, Any]) -> Written:

@@ -11,6 +11,7 @@ from typing import Any
 
 from puna.text.calls.format import (
     SPACE,
+    CallFormat,
     Reading,
     Signature,
     Written,
@@ -18,6 +19,7 @@ from puna.text.calls.format import (
     embedded,
     literal,
     object_at,
+    object_text,
     one_of,
     row_of,
     written,
@@ -28,11 +30,10 @@ _OPENED = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*"
 _GIVEN = re.compile(r'\s*,\s*"(?:parameters|arguments)"\s*:\s*')
 
 
-class JsonObject:
+class JsonObject(CallFormat):
     """One JSON object a call, several with semicolons between them."""
 
     name = "json"
-    trigger = ""
 
     def openings(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return how a row of calls may begin, all space left out."""
@@ -43,10 +44,6 @@ class JsonObject:
         """Return the same as a regex for a grammar, which lets space in."""
         kind = f'("type" ?: ?"function" ?,{SPACE})?'
         return f'{SPACE}\\{{{SPACE}{kind}"name" ?: ?"{any_of(names)}"'
-
-    def can_write(self, tool: Signature) -> bool:  # noqa: ARG002
-        """Tell that any call can be written so."""
-        return True
 
     def read(self, text: str, place: int) -> Reading | None:
         """Read one call."""
@@ -69,12 +66,10 @@ class JsonObject:
             ]
         )
 
-
-def beside_json(tools: Sequence[Signature], most: int, reply: str) -> str:
-    """Return a grammar's start for calls or another JSON document: both share their lexemes."""
-    schemas = [_one_call(tool) for tool in tools]
-    call = embedded({"anyOf": schemas}, JSON_OPTIONS)
-    return f"json_call: {call}\nstart: {row_of('json_call', literal('; '), most)} | {reply}\n"
+    def start_beside(self, reply: str, tools: Sequence[Signature], most: int) -> str:
+        """Return one where calls and the other document share their lexemes: both are JSON."""
+        call = embedded({"anyOf": [_one_call(tool) for tool in tools]}, JSON_OPTIONS)
+        return f"json_call: {call}\nstart: {row_of('json_call', literal('; '), most)} | {reply}\n"
 
 
 def _one_call(tool: Signature) -> dict[str, Any]:
@@ -90,10 +85,18 @@ def call_at(text: str, place: int) -> Reading | None:
     """Read the object at a place, whole or cut off by the text's end, as a call."""
     read = object_at(text, place)
     if read is None:
-        cut = _cut_object(text[place:])
+        cut = _cut_object(text, place)
         return Reading((cut,), len(text), cut=True) if cut else None
-    call = _named_call(read[0])
+    call = _in_order(text, place) or _named_call(read[0])
     return Reading((call,), read[1]) if call else None
+
+
+def _in_order(text: str, place: int) -> Written | None:
+    """Return the call of an object that names it first, then its arguments as they are written."""
+    opened = _OPENED.match(text, place)
+    given = opened and _GIVEN.match(text, opened.end())
+    read = object_text(text, given.end()) if given else None
+    return Written(opened[1], read[0]) if opened and read else None
 
 
 def _named_call(value: dict[str, Any]) -> Written | None:
@@ -106,16 +109,16 @@ def _named_call(value: dict[str, Any]) -> Written | None:
     return written(name, given) if isinstance(name, str) and isinstance(given, dict) else None
 
 
-def _cut_object(text: str) -> Written | None:
+def _cut_object(text: str, place: int) -> Written | None:
     """Return the call in a text that ends before its object does, once its name is there."""
-    opened = _OPENED.match(text)
+    opened = _OPENED.match(text, place)
     if opened is None:
         return None
     given = _GIVEN.match(text, opened.end())
-    return cut_arguments(opened[1], text[given.end() :] if given else "")
+    return cut_arguments(opened[1], text, given.end() if given else len(text))
 
 
-def cut_arguments(name: str, text: str) -> Written:
-    """Return a call whose text ends within its arguments, or just after them."""
-    read = object_at(text, 0)
-    return written(name, read[0]) if read else Written(name, text, complete=False)
+def cut_arguments(name: str, text: str, place: int) -> Written:
+    """Return a call whose text ends within its arguments, which begin there, or just after them."""
+    read = object_text(text, place)
+    return Written(name, read[0]) if read else Written(name, text[place:].lstrip(), complete=False)

@@ -13,6 +13,7 @@ from typing import Any
 
 from puna.text.calls.format import (
     SPACE,
+    CallFormat,
     Reading,
     Signature,
     Written,
@@ -31,11 +32,10 @@ _KEYWORD = re.compile(r"([A-Za-z_]\w{0,127})\s*=\s*")
 _COMBINED = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")
 
 
-class PythonList:
+class PythonList(CallFormat):
     """Calls with named arguments, which are literals."""
 
     name = "python"
-    trigger = ""
 
     def openings(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return how a list may begin, all space left out."""
@@ -89,9 +89,10 @@ def _call(text: str, place: int, calls: list[Written]) -> int:
     given: dict[str, Any] = {}
     try:
         end = separated(text, opened.end(), ")", lambda at: _keyword(text, at, given))
-    except CutError:
-        begun = json.dumps(given, ensure_ascii=False).removesuffix("}")
-        calls.append(Written(opened[1], begun, complete=False))
+    except CutError as cut:
+        whole = json.dumps(given, ensure_ascii=False).removesuffix("}")
+        begun = ", " + cut.begun if cut.begun and given else cut.begun
+        calls.append(Written(opened[1], whole + begun, complete=False))
         raise
     calls.append(written(opened[1], given))
     return end
@@ -101,7 +102,15 @@ def _keyword(text: str, place: int, given: dict[str, Any]) -> int:
     keyword = _KEYWORD.match(text, place)
     if keyword is None:
         raise CutError if re.fullmatch(r"\w*\s*", text[place:]) else ValueError("no keyword")
-    given[keyword[1]], end = read_literal(text, keyword.end())
+    if keyword[1] in given:
+        raise ValueError(f"{keyword[1]} is given twice")
+    try:
+        value, end = read_literal(text, keyword.end())
+    except CutError as cut:
+        raise CutError(f"{json.dumps(keyword[1])}: {cut.begun}" if cut.begun else "") from None
+    if end == len(text) and isinstance(value, int | float):
+        raise CutError  # more digits may follow
+    given[keyword[1]] = value
     return end
 
 

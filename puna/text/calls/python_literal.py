@@ -6,6 +6,7 @@ Knows no names and no operators; JSON's true, false and null are read as well.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +17,20 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,400}(?:\.[0-9]{0,400})?(?:[eE][+-]?[0-9]{1,3
 _WORD = re.compile(r"[A-Za-z]+")
 _WORDS = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _PLAIN = re.compile(r"[^\\'\"\n]+")
-_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})"
+    r"|(?![xuU][0-9A-Fa-f]{0,7}\Z)(.))",  # these want more digits, if the text goes on
+    re.DOTALL,
+)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0", "\n": ""}
 
 
 class CutError(ValueError):
-    """The text ends before the value does."""
+    """The text ends before the value does; `begun` is what is certain of a string, as JSON."""
+
+    def __init__(self, begun: str = "") -> None:
+        super().__init__("cut off")
+        self.begun = begun
 
 
 def read_literal(text: str, place: int, depth: int = 0) -> tuple[Any, int]:
@@ -33,7 +42,7 @@ def read_literal(text: str, place: int, depth: int = 0) -> tuple[Any, int]:
     if not first:
         raise CutError
     if first in "'\"":
-        return _string(text, place)
+        return _string(text, place, depth)
     if first in "[(":
         return _list(text, place, depth)
     if first == "{":
@@ -105,27 +114,32 @@ def _word_or_number(text: str, place: int) -> tuple[Any, int]:
     return (int(number[0]) if whole else float(number[0])), number.end()
 
 
-def _string(text: str, place: int) -> tuple[str, int]:
+def _string(text: str, place: int, depth: int) -> tuple[str, int]:
     quote, place = text[place], place + 1
     said: list[str] = []
-    while place < len(text):
-        one = text[place]
-        if one == quote:
+    while place < len(text) and text[place] != quote:
+        read = _escape(text, place) if text[place] == "\\" else _plain(text, place)
+        if read is None:
+            break
+        said.append(read[0])
+        place = read[1]
+    else:
+        if place < len(text):
             return "".join(said), place + 1
-        if one == "\\":
-            piece, place = _escape(text, place)
-        elif plain := _PLAIN.match(text, place):
-            piece, place = plain[0], plain.end()
-        else:  # the other quote, or a line's end, which models write as it is
-            piece, place = one, place + 1
-        said.append(piece)
-    raise CutError
+    begun = json.dumps("".join(said), ensure_ascii=False).removesuffix('"')
+    raise CutError("" if depth else begun)
 
 
-def _escape(text: str, place: int) -> tuple[str, int]:
+def _plain(text: str, place: int) -> tuple[str, int]:
+    """Read on to what may have a meaning; the other quote and a line's end stand for themselves."""
+    plain = _PLAIN.match(text, place)
+    return (plain[0], plain.end()) if plain else (text[place], place + 1)
+
+
+def _escape(text: str, place: int) -> tuple[str, int] | None:
     escape = _ESCAPE.match(text, place)
     if escape is None:
-        raise CutError
+        return None
     code = escape[1] or escape[2] or escape[3]
     if code is None:
         known = escape[4] in "\\'\""

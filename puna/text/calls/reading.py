@@ -1,16 +1,14 @@
 """Tool calls in what a model wrote.
 
-In: an answer's text, the style of its model, the tools that were offered.
-Out: the text without the calls, and the calls.  What is not a sound call of an
-offered tool stays text.  Does not call anything.
+In: an answer's text, the style of its model, the names of the tools that it may call.
+Out: the text without the calls, and the calls.  What is not a sound call of such a
+tool stays text.  Does not call anything.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 
-from puna.chat import Tool, ToolCall
 from puna.text.calls.format import PYTHON_TAG, CallFormat, Written
 from puna.text.calls.style import CallStyle
 
@@ -19,21 +17,11 @@ _SEPARATORS = " \t\r\n;,"
 Found = tuple[str, tuple[Written, ...]]  # the text before the calls, and these
 
 
-def parse_tool_calls(
-    text: str, style: CallStyle, tools: Sequence[Tool], *, cut: bool = False
-) -> tuple[str, tuple[ToolCall, ...]]:
-    """Return the text that is left and the calls, in their order.
-
-    With `cut` the text may end within a call, which is then the last and not complete.  A call
-    that repeats the one before it is left out.
-    """
-    rest, found = written_calls(text, style, [tool.name for tool in tools], cut=cut)
-    calls = [call for at, call in enumerate(found) if not repeats(found[: at + 1])]
-    return (rest.strip(), tuple(map(_tool_call, calls))) if calls else (text, ())
-
-
 def written_calls(text: str, style: CallStyle, names: Sequence[str], *, cut: bool = False) -> Found:
-    """Return the same without ids, repeated ones too."""
+    """Return the text that is left and the calls in their order, repeated ones, too.
+
+    With `cut` the text may end within a call, which is then the last and not complete.
+    """
     for form in style.formats if names else ():
         rest, calls = (_scattered if form.trigger else _row)(text, form, cut)
         if calls and all(call.name in names for call in calls):
@@ -41,9 +29,14 @@ def written_calls(text: str, style: CallStyle, names: Sequence[str], *, cut: boo
     return text, ()
 
 
+def distinct(calls: Sequence[Written]) -> list[Written]:
+    """Return the calls without those that repeat the one before them."""
+    return [call for at, call in enumerate(calls) if not repeats(calls[: at + 1])]
+
+
 def repeats(calls: Sequence[Written]) -> bool:
     """Whether the last call says what the one before it said; one without arguments may do so."""
-    return len(calls) > 1 and calls[-1] == calls[-2] and calls[-1].arguments != "{}"
+    return len(calls) > 1 and calls[-1] == calls[-2] and bool(calls[-1].arguments.strip("{ }"))
 
 
 def _row(text: str, form: CallFormat, cut: bool) -> Found:
@@ -53,6 +46,8 @@ def _row(text: str, form: CallFormat, cut: bool) -> Found:
     place = _past_separators(row, 0)
     while place < len(row):
         reading = form.read(row, place)
+        if reading is None and cut and calls:
+            break  # the next one had hardly begun
         if reading is None or (reading.cut and not cut):
             return text, ()
         calls += reading.calls
@@ -66,10 +61,12 @@ def _scattered(text: str, form: CallFormat, cut: bool) -> Found:
     calls: list[Written] = []
     while (start := text.find(form.trigger, done)) >= 0:
         reading = form.read(text, start)
+        rest += text[done:start]
+        if reading is None and cut and calls:
+            return rest, tuple(calls)  # the next one had hardly begun
         if reading is None or (reading.cut and not cut):
             return text, ()
         calls += reading.calls
-        rest += text[done:start]
         done = reading.end
     return (rest + text[done:]).removeprefix(PYTHON_TAG), tuple(calls)
 
@@ -78,8 +75,3 @@ def _past_separators(text: str, place: int) -> int:
     while place < len(text) and text[place] in _SEPARATORS:
         place += 1
     return place
-
-
-def _tool_call(call: Written) -> ToolCall:
-    identity = f"call_{secrets.token_hex(12)}"
-    return ToolCall(identity, call.name, call.arguments, complete=call.complete)

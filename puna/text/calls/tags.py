@@ -12,22 +12,22 @@ from dataclasses import replace
 
 from puna.text.calls.format import (
     SPACE,
+    CallFormat,
     Reading,
     Signature,
-    Triggered,
+    Written,
     literal,
-    object_at,
+    object_text,
     one_of,
     pattern,
     row_of,
-    written,
 )
 from puna.text.calls.json_object import call_at, cut_arguments
 
 _FUNCTION = re.compile(r"<function=([\w.:-]{1,128})>")
 
 
-class FunctionTag(Triggered):
+class FunctionTag(CallFormat):
     """The name within the tag, the arguments between it and its end."""
 
     name = "function"
@@ -38,11 +38,10 @@ class FunctionTag(Triggered):
         tag = _FUNCTION.match(text, place)
         if tag is None:
             return None
-        read = object_at(text, tag.end())
+        read = object_text(text, tag.end())
         if read is None:
-            given = text[tag.end() :]
-            return Reading((cut_arguments(tag[1], given),), len(text), cut=True)
-        return Reading((written(tag[1], read[0]),), _past(text, read[1], "</function>"))
+            return Reading((cut_arguments(tag[1], text, tag.end()),), len(text), cut=True)
+        return Reading((Written(tag[1], read[0]),), _past(text, read[1], "</function>"))
 
     def rules(self, tools: Sequence[Signature], most: int) -> str:
         """Return Lark for `function_calls`, after the first trigger."""
@@ -53,7 +52,7 @@ class FunctionTag(Triggered):
         return _rules(self.name, self.trigger, calls, most)
 
 
-class ToolCallTag(Triggered):
+class ToolCallTag(CallFormat):
     """A JSON object with name and arguments between the tags."""
 
     name = "tool_call"

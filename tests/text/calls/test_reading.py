@@ -8,27 +8,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.chat import Tool
-from puna.text.calls import CHATML, LLAMA, PYTHON_TAG, CallStyle, parse_tool_calls
+from puna.chat import ToolCall
+from puna.text.calls import CHATML, LLAMA, PYTHON_TAG, CallStyle, GrowingCalls
 from puna.text.calls.style import LLAMA_PYTHON
 
-TOOLS = tuple(
-    Tool(name) for name in ("get_weather", "add", "brave_search", "code_interpreter", "ns.f-1")
-)
+NAMES = ("get_weather", "add", "brave_search", "code_interpreter", "ns.f-1")
 WEATHER = {"city": 'São "Paulo"', "days": [1, 2]}
 CALL = json.dumps({"name": "get_weather", "parameters": WEATHER})
 PYTHON_CALL = "get_weather(city='São \"Paulo\"', days=[1, 2])"
 
 
+def read(text: str, style: CallStyle, *, cut: bool = False) -> tuple[str, tuple[ToolCall, ...]]:
+    """What is left of a whole text, and the calls in it."""
+    calls = GrowingCalls(style, NAMES)
+    rest, _ = calls.end(text, cut=cut)
+    return rest, calls.calls
+
+
 def parsed(text: str, style: CallStyle = LLAMA) -> tuple[str, list[tuple[str, object]]]:
-    rest, calls = parse_tool_calls(text, style, TOOLS)
+    rest, calls = read(text, style)
     assert all(call.complete for call in calls)
     return rest, [(call.name, json.loads(call.arguments)) for call in calls]
 
 
 def cut(text: str, style: CallStyle = LLAMA) -> list[tuple[str, str, bool]]:
     """What is found in a text that a limit has cut off."""
-    _, calls = parse_tool_calls(text, style, TOOLS, cut=True)
+    _, calls = read(text, style, cut=True)
     return [(call.name, call.arguments, call.complete) for call in calls]
 
 
@@ -114,6 +119,7 @@ def test_a_call_that_repeats_the_one_before_it_is_left_out() -> None:
         "[add(a=__import__('os').system('x'))]",
         "[no_such_tool(a=1)]",
         "[add(a=1) for x in y]",
+        "[add(a=1, a=2)]",
         "[add(a=1",
         "[add(a=" + "[" * 100_000,
         "[]",
@@ -138,13 +144,17 @@ def test_what_is_no_sound_call_stays_text(text: str) -> None:
         ('{"name": "ad', []),
         (
             f'{CALL}; {{"name": "add", "para',
-            [("get_weather", json.dumps(WEATHER, ensure_ascii=False), True), ("add", "", False)],
+            [("get_weather", json.dumps(WEATHER), True), ("add", "", False)],
         ),
         ('<function=add>{"a": "x', [("add", '{"a": "x', False)]),
         ("<function=ad", []),
-        ('[add(a=1, b="x', [("add", '{"a": 1', False)]),
+        ('[add(a=1, b="x', [("add", '{"a": 1, "b": "x', False)]),
         ("[add(a=1), add(a=2), ad", [("add", '{"a": 1}', True), ("add", '{"a": 2}', True)]),
         ("[add", []),
+        (f'{CALL}; {{"na', [("get_weather", json.dumps(WEATHER), True)]),
+        ("<function=add>{}</function>\n<function=a", [("add", "{}", True)]),
+        ("[add(a=1, b=23", [("add", '{"a": 1', False)]),
+        ('[add(a="x\\', [("add", '{"a": "x', False)]),
     ],
 )
 def test_whole_calls_are_saved_from_an_answer_that_was_cut(
@@ -160,11 +170,13 @@ def test_a_tag_that_was_cut() -> None:
 
 
 def test_without_tools_nothing_is_a_call() -> None:
-    assert parse_tool_calls(CALL, LLAMA, ()) == (CALL, ())
+    calls = GrowingCalls(LLAMA, ())
+    assert calls.end(CALL, cut=False) == (CALL, ())
+    assert calls.calls == ()
 
 
 def test_each_call_has_an_id_of_its_own() -> None:
-    _, calls = parse_tool_calls("[add(a=1), add(a=2)]", LLAMA, TOOLS)
+    _, calls = read("[add(a=1), add(a=2)]", LLAMA)
     assert len({call.id for call in calls}) == 2
 
 
@@ -182,8 +194,8 @@ FRAGMENTS = st.lists(
 @given(FRAGMENTS.map("".join), st.sampled_from([LLAMA, CHATML, LLAMA_PYTHON]), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_no_text_makes_the_parser_fail(text: str, style: CallStyle, was_cut: bool) -> None:
-    rest, calls = parse_tool_calls(text, style, TOOLS, cut=was_cut)
-    assert calls or rest == text
+    rest, calls = read(text, style, cut=was_cut)
+    assert calls or rest == ("" if was_cut else text)
     for call in calls:
         assert not call.complete or isinstance(json.loads(call.arguments), dict)
     assert all(call.complete for call in calls[:-1])
