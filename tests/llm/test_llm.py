@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from puna.chat import Delta, Message, Tool
+from puna.chat import Delta, Message
 from puna.errors import (
     ContextOverflowError,
     EngineError,
     GrammarError,
     InvalidParameterError,
-    ModelNotFoundError,
-    SettingError,
 )
-from puna.formats.checkpoint import open_checkpoint
-from puna.kernels.batch import Batch
 from puna.llm import LLM
-from puna.model.llama import Llama
 from puna.text.grammar import Grammar
-from tests.tiny import TinyLlama
-
-HELLO = [Message("user", "hello world")]
-GREEDY: dict[str, Any] = {"temperature": 0.0, "max_tokens": 24, "ignore_eos": True}
-TEXT = "hello world, it is the one on it. " * 30
+from tests.llm.conftest import GREEDY, HELLO, TEXT
 
 
 def eventually(true: Callable[[], bool], within_s: float = 10.0) -> None:
@@ -43,43 +32,8 @@ def eventually(true: Callable[[], bool], within_s: float = 10.0) -> None:
         time.sleep(0.002)
 
 
-@pytest.fixture(scope="module")
-def bare(tiny_path: Path) -> Iterator[Llama]:
-    """The same network without engine, scheduler or cache."""
-    with open_checkpoint(tiny_path) as checkpoint:
-        model = Llama.from_checkpoint(checkpoint, kv_blocks=16, reference=True)
-        yield model
-        model.close()
-
-
-def logits(model: Llama, ids: Sequence[int]) -> NDArray[np.float32]:
-    """Return (tokens, vocab) logits of one sequence in one step."""
-    count = len(ids)
-    return model.forward(
-        Batch(
-            np.array(ids, np.int32),
-            np.arange(count, dtype=np.int32),
-            np.array([0, count], np.int32),
-            np.array([count], np.int32),
-            np.arange(-(-count // 32), dtype=np.int32)[None],
-            np.arange(count, dtype=np.int32),
-        )
-    )
-
-
 def text_of(deltas: Iterator[Delta]) -> str:
     return "".join(delta.text for delta in deltas)
-
-
-def test_greedy_is_the_networks_own_argmax_token_by_token(llm: LLM, bare: Llama) -> None:
-    prompt = llm.tokenize(TEXT, opening=True)[:150]
-    ids = list(prompt)
-    for _ in range(24):
-        ids.append(int(logits(bare, ids)[-1].argmax()))
-    reply = llm.complete(prompt, **GREEDY)
-    assert reply.text == llm.tokenizer.decode(ids[150:], continuing=True)
-    assert reply.usage.completion_tokens == 24
-    assert reply.choices[0].finish_reason == "length"
 
 
 def test_a_stream_says_what_the_reply_says(llm: LLM) -> None:
@@ -106,103 +60,6 @@ def test_the_same_seed_says_the_same_and_another_does_not(llm: LLM) -> None:
 def test_ask_answers_with_text(llm: LLM) -> None:
     messages = [Message("system", "one"), Message("user", "hello")]
     assert llm.ask("hello", system="one", **GREEDY) == llm.reply(messages, **GREEDY).text
-
-
-def test_a_stop_string_ends_the_answer_and_is_never_shown(llm: LLM) -> None:
-    params = {**GREEDY, "seed": 1, "temperature": 1.0}
-    full = llm.reply(HELLO, **params).text
-    for start in range(1, len(full) - 4, 5):
-        stop = full[start : start + 3]
-        deltas = list(llm.stream(HELLO, stop=stop, **params))
-        assert "".join(delta.text for delta in deltas) == full[: full.index(stop)]
-        assert deltas[-1].finish_reason == "stop"
-        assert deltas[-1].usage is not None
-        assert deltas[-1].usage.completion_tokens <= 24
-
-
-def test_the_engine_stops_with_the_token_that_completes_a_stop_string(llm: LLM) -> None:
-    """No token is sampled, or counted, that the answer does not need."""
-    params = {**GREEDY, "seed": 1, "temperature": 1.0}
-    scored = llm.reply(HELLO, logprobs=0, **params).choices[0].logprobs
-    tokens = [one.token_id for one in scored]
-    texts = [llm.tokenizer.decode(tokens[:count]) for count in range(25)]
-    fresh = [
-        count
-        for count in range(2, 25)
-        if "\ufffd" not in texts[count][-3:] and texts[count][-2:] not in texts[count - 1]
-    ]
-    assert fresh
-    for count in fresh:
-        usage = llm.reply(HELLO, stop=texts[count][-2:], **params).usage
-        assert usage.completion_tokens == count
-
-
-def test_choices_are_numbered_and_counted_together(llm: LLM) -> None:
-    reply = llm.reply(HELLO, n=4, seed=1, temperature=1.5, max_tokens=10, ignore_eos=True)
-    assert [choice.index for choice in reply.choices] == [0, 1, 2, 3]
-    assert len({choice.text for choice in reply.choices}) == 4
-    assert reply.usage.completion_tokens == 40
-    assert reply.usage.prompt_tokens == llm.count_prompt(HELLO)
-
-
-def test_logprobs_are_the_networks(llm: LLM, bare: Llama) -> None:
-    prompt = llm.tokenize("hello world", opening=True)
-    reply = llm.complete(prompt, seed=1, max_tokens=12, logprobs=3, ignore_eos=True)
-    ids = list(prompt)
-    for scored in reply.choices[0].logprobs:
-        row = logits(bare, ids)[-1].astype(np.float64)
-        expected = row - np.log(np.exp(row - row.max()).sum()) - row.max()
-        assert scored.logprob == pytest.approx(expected[scored.token_id], abs=1e-3)
-        assert scored.token == llm.tokenizer.token_text(scored.token_id)
-        assert [token for token, _, _ in scored.top] == np.argsort(-row, kind="stable")[:3].tolist()
-        ids.append(scored.token_id)
-    assert len(ids) == len(prompt) + 12
-
-
-def test_prompt_logprobs_come_with_the_reply(llm: LLM, bare: Llama) -> None:
-    prompt = llm.tokenize(TEXT, opening=True)[:100]
-    reply = llm.complete(prompt, max_tokens=1, prompt_logprobs=0)
-    assert [scored.token_id for scored in reply.prompt_logprobs] == prompt[1:]
-    rows = logits(bare, prompt).astype(np.float64)
-    norms = np.log(np.exp(rows).sum(axis=1))
-    for place, scored in enumerate(reply.prompt_logprobs):
-        expected = rows[place, prompt[place + 1]] - norms[place]
-        assert scored.logprob == pytest.approx(expected, abs=1e-3)
-
-
-@pytest.mark.parametrize("plain", [False, True])
-def test_perplexity_is_that_of_the_documented_windows(llm: LLM, bare: Llama, plain: bool) -> None:
-    window, text = 64, llm.tokenize(TEXT)
-    bos = llm.tokenizer.bos_id
-    assert bos is not None
-    ids = text if plain else [bos, *text]
-    step = window - 1 if plain else window
-    nll, count = 0.0, 0
-    for start in range(0, len(ids) if plain else len(ids) - window + 1, step):
-        part = [bos, *ids[start : start + step][0 if plain else 1 :]]
-        rows = logits(bare, part).astype(np.float64)
-        norms = np.log(np.exp(rows).sum(axis=1))
-        for place in range(0 if plain else window // 2, len(part) - 1):
-            nll += norms[place] - rows[place, part[place + 1]]
-            count += 1
-    seen: list[tuple[int, int | None]] = []
-    result = llm.perplexity(
-        TEXT, window=window, plain=plain, progress=lambda done, total: seen.append((done, total))
-    )
-    assert result.tokens == count
-    assert result.nll == pytest.approx(nll / count, abs=1e-4)
-    assert result.value == pytest.approx(math.exp(nll / count), rel=1e-3)
-    assert seen[-1][0] == seen[-1][1]
-    assert not plain or result.tokens == len(text)
-
-
-def test_perplexity_refuses_what_it_cannot_measure(llm: LLM) -> None:
-    with pytest.raises(InvalidParameterError, match="window"):
-        llm.perplexity("hello", window=64)
-    with pytest.raises(InvalidParameterError, match="window"):
-        llm.perplexity(TEXT, window=1)
-    with pytest.raises(ContextOverflowError):
-        llm.perplexity(TEXT * 10, window=2048)
 
 
 def test_a_schema_is_kept_to(llm: LLM) -> None:
@@ -236,37 +93,6 @@ def test_a_grammar_that_cannot_be_enforced_is_refused_before_anything_runs(llm: 
     with pytest.raises(GrammarError):
         llm.stream(HELLO, grammar=Grammar("regex", "(a"))
     assert llm.load().running == 0
-
-
-CLOCK = Tool("get_time", "The time of day.", {"type": "object", "properties": {}})
-CALL = r'\{"name": "get_time", "parameters": \{"zone": "[a-z]{3}"\}\}'
-
-
-def test_a_tool_call_is_no_text(llm: LLM) -> None:
-    deltas = list(
-        llm.stream(HELLO, tools=[CLOCK], grammar=Grammar("regex", CALL), seed=1, temperature=1.0)
-    )
-    assert "".join(delta.text for delta in deltas) == ""
-    (call,) = deltas[-1].tool_calls
-    assert call.name == "get_time"
-    assert len(json.loads(call.arguments)["zone"]) == 3
-    assert deltas[-1].finish_reason == "tool_calls"
-
-
-def test_text_that_only_looks_like_a_call_is_shown_whole(llm: LLM) -> None:
-    grammar = Grammar("regex", r'one \{"name": "other"\} it is')
-    reply = llm.reply(HELLO, tools=[CLOCK], grammar=grammar, temperature=0.0)
-    assert reply.text == 'one {"name": "other"} it is'
-    assert reply.choices[0].finish_reason == "stop"
-    assert reply.choices[0].tool_calls == ()
-
-
-def test_text_that_only_looks_like_a_call_is_streamed(llm: LLM) -> None:
-    grammar = Grammar("regex", r"hello world \[one\]")
-    deltas = list(llm.stream(HELLO, tools=[CLOCK], grammar=grammar, temperature=0.0))
-    pieces = [delta.text for delta in deltas if delta.text]
-    assert "".join(pieces) == "hello world [one]"
-    assert len(pieces) > 2
 
 
 @pytest.mark.parametrize("started", [False, True])
@@ -345,12 +171,6 @@ def test_text_and_ids_are_each_others_inverse(llm: LLM) -> None:
     assert llm.tokenize("hello", opening=True) == [llm.tokenizer.bos_id, *llm.tokenize("hello")]
 
 
-def test_both_formats_of_the_same_weights_answer_alike(llm: LLM, tmp_path: Path) -> None:
-    folder = TinyLlama(seed=1).write_safetensors(tmp_path / "tiny")
-    with LLM(folder, context_tokens=512, reference=True) as other:
-        assert other.reply(HELLO, **GREEDY).text == llm.reply(HELLO, **GREEDY).text
-
-
 def test_a_small_cache_preempts_and_answers_the_same(llm: LLM, tiny_path: Path) -> None:
     prompts = [[Message("user", f"{i} " + "hello world " * 5)] for i in range(5)]
     params: dict[str, Any] = {"temperature": 1.0, "max_tokens": 60, "ignore_eos": True}
@@ -372,21 +192,6 @@ def test_closing_ends_streams_with_an_error(tiny_path: Path) -> None:
     with pytest.raises(EngineError):
         llm.stream(HELLO)
     llm.close()
-
-
-def test_opening_names_what_is_wrong(tiny_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFoundError):
-        LLM("no-such-model", home=tmp_path)
-    with pytest.raises(SettingError, match="context"):
-        LLM(tiny_path, context_tokens=10**6, reference=True)
-    with pytest.raises(SettingError, match="kv_tokens"):
-        LLM(tiny_path, kv_tokens=0, reference=True)
-
-
-def test_loading_is_reported_in_bytes(tiny_path: Path) -> None:
-    seen: list[tuple[int, int | None]] = []
-    LLM(tiny_path, reference=True, progress=lambda done, total: seen.append((done, total))).close()
-    assert seen[-1][0] == seen[-1][1]
 
 
 @pytest.mark.default_model
