@@ -84,7 +84,7 @@ class Source(BaseModel):
 
 
 class Trouble(BaseModel):
-    """Why an answer broke off; `link` is a page of the server's that helps."""
+    """Why an answer is not whole; `link` is a page of the server's that helps."""
 
     message: str
     link: str | None = None
@@ -104,6 +104,7 @@ class Message(BaseModel):
     sources: list[Source]
     tokens: int | None
     speed: float | None
+    at: datetime
     error: Trouble | None
 
 
