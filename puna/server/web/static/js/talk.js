@@ -117,6 +117,8 @@ const HANDLE = {
 
 async function hear(stream, live) {
   const turn = talk.running;
+  let close;
+  Object.assign(turn, { isOver: () => live.done, closed: new Promise((done) => (close = done)) });
   const left = () => talk.running !== turn; // for another conversation
   try {
     for await (const event of stream) left() || HANDLE[event.type]?.(event, live);
@@ -128,6 +130,7 @@ async function hear(stream, live) {
     if (!(error instanceof Refused)) throw error;
   } finally {
     if (!left()) running(null);
+    close();
   }
 }
 
@@ -144,6 +147,7 @@ async function lost(live) {
 
 /** Ask the server for an answer; resolves to whether the question was kept. */
 async function begin(body, upTo, said = null, cut = null) {
+  if (talk.running?.isOver?.()) await talk.running.closed; // all is said, but the server has not let go
   if (talk.running) return false;
   const [live, before] = [liveAnswer(cut), talk.path];
   show(talk.path.slice(0, upTo), upTo);
