@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from puna.cli.announcement import announced, where_to_reach
-from puna.cli.load import find_model
+from puna.cli.served import default_model
 from puna.config import Settings
 from puna.errors import SettingError
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 FIRST_KEY = "first"
 BACKLOG = 2048  # connections that wait to be taken
+PORT_HINTS = {
+    errno.EADDRINUSE: "choose another port with --port",
+    errno.EACCES: "choose a port above 1023 with --port",
+}
 SWITCH_S = 0.001  # how long a busy thread may keep the engine's from going on
 
 Host = Annotated[
@@ -75,10 +81,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise SettingError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "choose another port with --port"
-        ) from error
+        why = str(error.strerror or error).partition(" (while")[0]
+        hint = PORT_HINTS.get(error.errno or 0, "give --host an address of this machine")
+        raise SettingError(f"cannot listen on {host}:{port}: {why}; {hint}") from error
     with sock:
         yield sock
 
@@ -89,11 +94,11 @@ def _serve(  # noqa: PLR0917
     from puna.server import ServerSettings
     from puna.server.settings import LOCAL_HOSTS
 
-    find_model(settings, None)
+    model, aliases = default_model(settings)
     origin = f"http://{_shown(host)}:{sock.getsockname()[1]}"
     hosts = [*LOCAL_HOSTS, host, sock.getsockname()[0], *names]
     limits = ServerSettings(
-        settings.model,
+        model,
         hosts=hosts,
         queue=queue,
         drain_s=drain,
@@ -101,8 +106,9 @@ def _serve(  # noqa: PLR0917
     )
     _log_to_stderr()
     _leave_no_core()
-    with _open(settings) as (store, models):
-        _welcome(store, origin, settings.model)
+    with _open(settings, aliases) as (store, models):
+        models.card(model)  # a file that is no model is refused now, not at the first question
+        _welcome(store, origin, model)
         app = _app(settings, store, models, limits)
         key = app.state.services.local_key.renew()
         with announced(settings.home, where_to_reach(sock), key):
@@ -110,7 +116,7 @@ def _serve(  # noqa: PLR0917
 
 
 @contextmanager
-def _open(settings: Settings) -> Iterator[tuple[Store, Models]]:
+def _open(settings: Settings, aliases: Mapping[str, Path]) -> Iterator[tuple[Store, Models]]:
     """Open the accounts and the models, and close both in the end."""
     from puna.accounts import Store
     from puna.formats.store import ModelStore
@@ -124,7 +130,7 @@ def _open(settings: Settings) -> Iterator[tuple[Store, Models]]:
         kv_type=settings.kv_type,
     )
     store = Store.open(settings.database_url)
-    models = Models(ModelStore(settings.home), opening)
+    models = Models(ModelStore(settings.home), opening, aliases)
     try:
         yield store, models
     finally:

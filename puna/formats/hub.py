@@ -168,7 +168,9 @@ class Hub:
             raise kind(f"{repo_id}: {self.endpoint} answers: {error}") from error
         except httpx2.HTTPError as error:
             why = str(error) or type(error).__name__
-            raise _BrokenOffError(f"{self.endpoint} cannot be reached: {why}") from error
+            raise _BrokenOffError(
+                f"{self.endpoint} cannot be reached: {why}; check the network or the proxy"
+            ) from error
 
 
 class _BrokenOffError(DownloadError):
