@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from puna.accounts import Store
 
 MONEY = ("credits", "available", "paid", "spent", "reserved", "cost")
+WHOLE = (*MONEY, "id", "key", "tenant", "state", "since", "day")  # are never broken into lines
+GAP = 3  # columns of a terminal, at most, between two of a table
 ACTOR = "cli"  # how the audit log calls whoever may run commands on this machine
 
 Tenant = Annotated[
@@ -91,18 +93,24 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
     for name, value in rows[0].items():
         is_number = isinstance(value, int) and not isinstance(value, bool)
+        whole = is_number or name in WHOLE
+        cells = [_cell(row[name]) for row in rows] if whole else []
         table.add_column(
             name.replace("_", " "),
             justify="right" if is_number or name in MONEY else "left",
-            no_wrap=name in ("id", "key", "tenant", "state", "since"),
+            min_width=max(map(len, [*name.split("_"), *cells])),
+            no_wrap=name in WHOLE,
             overflow="fold",
         )
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    least = sum((column.min_width or 0) + GAP for column in table.columns)
+    console.width = max(console.width, least)  # what does not fit goes on below, nothing is cut off
+    console.print(table)
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,7 @@ import os
 from itertools import count
 from pathlib import Path
 
-from puna.errors import InvalidParameterError
+from puna.errors import ConflictError, InvalidParameterError
 
 
 def typed_path(typed: str) -> Path:
@@ -17,10 +17,18 @@ def typed_path(typed: str) -> Path:
     return Path(os.path.expanduser(typed.strip("'\"")))
 
 
-def write_new(path: Path, text: str) -> Path:
+def write_new(path: Path, text: str) -> None:
+    """Write it; ConflictError where a file has that name, OSError where it cannot be written."""
+    try:
+        _written(path, text)
+    except FileExistsError:
+        raise ConflictError(f"{path} is there already; name another file") from None
+
+
+def write_beside(path: Path, text: str) -> Path:
     """Write talk.md, or talk-2.md where that is taken, and so on; return which it is.
 
-    Raises InvalidParameterError for a folder, and OSError for what cannot be written.
+    Raises InvalidParameterError for a folder, and OSError where it cannot be written.
     """
     if path.is_dir():
         raise InvalidParameterError(f"{path} is a folder; name a file in it")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from puna.cli.conversation import Conversation, OpenModel
-from puna.cli.newfile import typed_path, write_new
+from puna.cli.newfile import typed_path, write_beside
 
 COMMANDS = {
     "/help": "list these commands",
@@ -84,7 +84,7 @@ class Slash:
     def _save(self, name: str) -> None:
         if not name:
             return _say("where? /save talk.json")
-        path = write_new(typed_path(name), self.conversation.as_json())
+        path = write_beside(typed_path(name), self.conversation.as_json())
         return _say(f"saved {len(self.conversation.turns)} turns to {path}")
 
     def _unknown(self, command: str) -> None:

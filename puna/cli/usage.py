@@ -12,6 +12,7 @@ import typer
 
 from puna.cli import options
 from puna.cli.accounts import AnyTenant, open_store, show_rows
+from puna.cli.newfile import write_new
 
 Day = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="As 2026-11-24, UTC.")
@@ -52,8 +53,8 @@ def usage(
         return
     facts = [{name: v for name, v in asdict(row).items() if v != ""} for row in rows]
     if not as_json:
-        facts = [f | {"cost_micros": amount(f["cost_micros"])} for f in facts]
-        facts = [{n.removesuffix("_micros"): v for n, v in f.items()} for f in facts]
+        costs = [f"{amount(f.pop('cost_micros'))} {f.pop('currency')}" for f in facts]
+        facts = [f | {"cost": cost} for f, cost in zip(facts, costs, strict=True)]
     show_rows(facts, as_json, none="nothing was used yet")
 
 
@@ -77,7 +78,7 @@ def invoice(
     if output is None:
         sys.stdout.write(page)
     else:
-        output.write_text(page, encoding="utf-8")
+        write_new(output, page)
 
 
 def _day(moment: datetime | None) -> date | None:

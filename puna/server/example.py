@@ -10,8 +10,12 @@ import shlex
 
 
 def curl(origin: str, key: str, model: str) -> tuple[str, ...]:
-    """Return the command in parts; `key` may be a word that stands for one."""
-    body = {"model": model, "messages": [{"role": "user", "content": "Who was Ada?"}]}
+    """Return the command in parts; `key` may be a word that stands for one.
+
+    The answer is short: a small model would go on for a minute.
+    """
+    messages = [{"role": "user", "content": "Who was Ada?"}]
+    body = {"model": model, "max_completion_tokens": 100, "messages": messages}
     return (
         f"curl {origin}/v1/chat/completions -H 'Content-Type: application/json'",
         f"-H 'Authorization: Bearer {key}'",

@@ -152,3 +152,8 @@ def test_a_database_that_cannot_be_opened_is_one_line(puna: Puna) -> None:
     assert done.stderr.startswith("puna: error: the database postgresql+psycopg://me:***@127.0.0.1")
     assert "hidden" not in done.stderr
     assert has_no_traceback(done)
+
+
+def test_nothing_of_a_table_is_cut_off_where_the_terminal_is_narrow(puna: Puna) -> None:
+    made = facts(puna, "keys", "create", "laptop")
+    assert made["id"] in puna("keys", COLUMNS="40").stdout

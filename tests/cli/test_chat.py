@@ -98,6 +98,7 @@ def test_commands(home: Path, tmp_path: Path, tiny_file: Path) -> None:
         enter("/system Say hello.", "Say hello.")
         enter("hello", "⏎.")
         enter(f"/save {saved}", "saved 2 turns")
+        enter(f"/save {saved}", "saved 2 turns to .*talk-2.json")
         enter("/model nix", "puna: error: there is no model and no file 'nix'")
         enter(f"/model {tiny_file}", "going on with .*tiny.gguf")
         enter("/etc/hosts says what?", "⏎.")

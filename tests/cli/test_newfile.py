@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from puna.cli.newfile import typed_path, write_new
-from puna.errors import InvalidParameterError
+from puna.cli.newfile import typed_path, write_beside, write_new
+from puna.errors import ConflictError, InvalidParameterError
 from tests.cli.conftest import environment
 
-WRITES = "import sys, pathlib; from puna.cli.newfile import write_new; "
+WRITES = "import sys, pathlib; from puna.cli.newfile import write_beside; "
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
-    paths = [write_new(tmp_path / "talk.md", f"talk {number}") for number in range(3)]
+    paths = [write_beside(tmp_path / "talk.md", f"talk {number}") for number in range(3)]
     assert [path.name for path in paths] == ["talk.md", "talk-2.md", "talk-3.md"]
     assert [path.read_text() for path in paths] == ["talk 0", "talk 1", "talk 2"]
 
 
 def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
     texts = {f"talk {number}" for number in range(20)}
-    threads = [threading.Thread(target=write_new, args=(tmp_path / "t", text)) for text in texts]
+    threads = [threading.Thread(target=write_beside, args=(tmp_path / "t", text)) for text in texts]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -36,13 +36,21 @@ def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_link_that_leads_nowhere_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "talk.md").symlink_to(tmp_path / "elsewhere")
-    assert write_new(tmp_path / "talk.md", "talk").name == "talk-2.md"
+    assert write_beside(tmp_path / "talk.md", "talk").name == "talk-2.md"
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_name_that_must_be_the_one_is_refused_where_it_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "invoice.html"
+    write_new(path, "first")
+    with pytest.raises(ConflictError, match=r"invoice.html is there already; name another"):
+        write_new(path, "second")
+    assert path.read_text() == "first"
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameterError, match="is a folder; name a file in it"):
-        write_new(tmp_path, "talk")
+        write_beside(tmp_path, "talk")
 
 
 def test_a_disk_that_fills_up_leaves_no_half(tmp_path: Path) -> None:
@@ -50,7 +58,7 @@ def test_a_disk_that_fills_up_leaves_no_half(tmp_path: Path) -> None:
     path = tmp_path / "talk.md"
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
     quiet = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-    writes = f"{WRITES}write_new(pathlib.Path(sys.argv[1]), 'x' * 100_000)"
+    writes = f"{WRITES}write_beside(pathlib.Path(sys.argv[1]), 'x' * 100_000)"
     done = subprocess.run(
         [sys.executable, "-c", limited + quiet + writes, str(path)],
         env=environment(tmp_path),
@@ -65,7 +73,7 @@ def test_a_disk_that_fills_up_leaves_no_half(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_no_half(tmp_path: Path) -> None:
     """A text that takes long to write is interrupted once its beginning is in the file."""
     path = tmp_path / "talk.md"
-    writes = f"{WRITES}write_new(pathlib.Path(sys.argv[1]), 'x' * 10**8)"
+    writes = f"{WRITES}write_beside(pathlib.Path(sys.argv[1]), 'x' * 10**8)"
     process = subprocess.Popen(
         [sys.executable, "-c", writes, str(path)],
         env=environment(tmp_path),

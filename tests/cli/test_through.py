@@ -136,6 +136,7 @@ def test_commands_on_conversations(server: Server, tmp_path: Path) -> None:
         assert "  1  Herons  (this one)" in chat.enter("/conversations")
         assert "heron stands" in chat.enter("/conversations heron ree")
         chat.enter(f"/export {tmp_path / 'talk.md'}", "wrote “Herons”")
+        chat.enter(f"/export {tmp_path / 'talk.md'}", "wrote “Herons” to .*talk-2.md")
         chat.enter(f"/export {tmp_path / 'talk.json'}", "wrote “Herons”")
         chat.enter("/export talk.txt", "where?")
         chat.enter("/again")

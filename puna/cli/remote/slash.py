@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from puna.cli.newfile import typed_path, write_new
+from puna.cli.newfile import typed_path, write_beside
 from puna.cli.plain import line
 from puna.cli.remote import choices
 from puna.cli.remote.records import Conversation, Message
@@ -158,7 +158,7 @@ class Slash:
         here, path = self._present(), typed_path(name)
         if path.suffix not in (".md", ".json"):
             return note("where? /export talk.md to read, /export talk.json to keep", PLAIN)
-        written = write_new(path, self.talk.api.export(here.id, path.suffix[1:]))
+        written = write_beside(path, self.talk.api.export(here.id, path.suffix[1:]))
         return note(f"wrote “{line(here.title)}” to {written}")
 
     def _present(self) -> Conversation:
