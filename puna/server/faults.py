@@ -92,12 +92,12 @@ def _place(finding: Finding, body: object) -> Place:
     loc = loc[1:] if loc[:1] == ("body",) else loc
     place: list[int | str] = []
     here = body
-    for part in loc:
+    for at, part in enumerate(loc, 1):
         if isinstance(here, Mapping) and part in here:
             here = here[str(part)]
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[part]
-        elif not (finding["type"] == "missing" and part == loc[-1]):
+        elif not (finding["type"] == "missing" and at == len(loc)):
             continue
         place.append(part)
     return tuple(place)

@@ -61,7 +61,11 @@ def test_an_empty_body_is_told_so(server: Served) -> None:
     ("fault", "param", "message"),
     [
         ({"messages": None}, "messages", "valid list"),
-        ({"messages": [{"role": "user", "content": [PICTURE]}]}, "messages.0.content", "image_url"),
+        (
+            {"messages": [{"role": "user", "content": [PICTURE]}]},
+            "messages.0.content.0",
+            "image_url",
+        ),
         ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "string or a valid"),
         (
             {"messages": [{"role": "user", "content": [{"type": "text"}]}]},

@@ -63,7 +63,7 @@ def test_what_changes_nothing_may_be_anything(server: Served, path: str) -> None
     names = told(ROUTES[path][1], "changes nothing")
     assert names
     sent = {name: "someone" if name == "user" else ODD for name in names}
-    answer = post(server, path, **sent, store=False)
+    answer = post(server, path, **{**sent, "store": False})
     assert answer.status_code == 200, answer.text
 
 
