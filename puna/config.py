@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,7 +19,6 @@ from puna.folders import data_folder
 KvType = Literal["f16", "int8"]
 DEFAULT_MODEL = "smollm2"
 MOST_THREADS = 1024
-MOST_FILE_MIB = 256  # a file is whole in memory when it is read
 INSTRUCTION_SETS = ("scalar", "avx2", "avx512", "neon", "neondot")
 NAMES = (
     "PUNA_HOME",
@@ -32,8 +31,44 @@ NAMES = (
     "PUNA_DATABASE",
     "PUNA_SERVER",
     "PUNA_API_KEY",
-    "PUNA_FILE_MIB",
 )
+
+
+def _bound(otherwise: int, most: int) -> int:
+    """Return a field that is a whole number from 1 to `most`."""
+    value: int = field(default=otherwise, metadata={"most": most})
+    return value
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much one person or tenant may pile up; a field's name in capitals, behind PUNA_, sets it.
+
+    An ordinary person never meets one.
+    """
+
+    file_mib: int = _bound(32, 256)  # one file, which is whole in memory when it is read
+    files_mib: int = _bound(500, 2**20)  # a person's files
+    conversations: int = _bound(10_000, 10**6)  # a person's
+    talk_mib: int = _bound(256, 2**20)  # what is said in them
+    import_mib: int = _bound(512, 2**20)  # one import, packed and unpacked
+    uploads_mib: int = _bound(1024, 2**20)  # a person's files on their way in at once
+    responses_days: int = _bound(30, 3650)  # how long /v1/responses are kept
+    responses_mib: int = _bound(512, 2**20)  # a tenant's; the oldest make room
+    repeats_mib: int = _bound(64, 2**20)  # a tenant's answers to Idempotency-Keys; likewise
+    spare_mib: int = _bound(256, 2**20)  # of the disk, that files leave free
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Bounds:
+        """Read those that are given."""
+        found = {
+            bound.name: _positive(given, f"PUNA_{bound.name.upper()}", bound.metadata["most"])
+            for bound in fields(cls)
+        }
+        return cls(**{name: value for name, value in found.items() if value is not None})
+
+
+BOUNDS = tuple(f"PUNA_{bound.name.upper()}" for bound in fields(Bounds))
 
 
 @dataclass(frozen=True)
@@ -46,7 +81,6 @@ class Settings:
     context_tokens: int | None = None  # PUNA_CONTEXT: None leaves it to the model
     isa: str | None = None  # PUNA_ISA: None picks the best that this machine has
     kv_type: KvType = "f16"  # PUNA_KV_TYPE: how keys and values are kept; int8 takes half the room
-    file_mib: int = 32  # PUNA_FILE_MIB: the longest file that a person may attach
     packed_cache: bool = True  # PUNA_PACKED_CACHE: keep large models' packed weights on disk
 
     # PUNA_DATABASE: accounts elsewhere than in a file under home; never shown, for its password
@@ -54,6 +88,7 @@ class Settings:
 
     server: str | None = None  # PUNA_SERVER: through which `puna chat` talks; None: this machine's
     api_key: str | None = field(default=None, repr=False)  # PUNA_API_KEY: a person's, for it
+    bounds: Bounds = field(default_factory=Bounds)  # how much one person or tenant may pile up
 
     @property
     def database_url(self) -> str:
@@ -73,19 +108,19 @@ class Settings:
             context_tokens=_positive(given, "PUNA_CONTEXT"),
             isa=_isa(given),
             kv_type=_kv_type(given),
-            file_mib=_positive(given, "PUNA_FILE_MIB", MOST_FILE_MIB) or cls.file_mib,
             packed_cache=_switch(given, "PUNA_PACKED_CACHE"),
             database=given.get("PUNA_DATABASE"),
             server=given.get("PUNA_SERVER"),
             api_key=given.get("PUNA_API_KEY"),
+            bounds=Bounds.of(given),
         )
 
 
 def _refuse_unknown(given: Mapping[str, str]) -> None:
     for name in given:
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.75)
-            hint = f"did you mean {near[0]}?" if near else f"Puna knows {', '.join(NAMES)}"
+        if name not in (known := (*NAMES, *BOUNDS)):
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            hint = f"did you mean {near[0]}?" if near else f"Puna knows {', '.join(known)}"
             raise SettingError(f"the environment sets {name}, which Puna does not know; {hint}")
 
 

@@ -34,8 +34,10 @@ our own mistakes; these are for what a user or a file can cause.
     │   │   └── CreditError               the prepaid credits do not cover it
     │   └── PaymentError              the payment provider refused, or its message is not genuine
     ├── AssistantError            what the assistant cannot do with what it was given
-    │   ├── FileRefusedError          a file is of no known kind, too big, damaged, or one too many
+    │   ├── FileRefusedError          a file is of no known kind or damaged
+    │   ├── TooLargeError             a file or an import is larger than one may be
     │   └── ToolError                 a tool call is not allowed, failed or took too long
+    ├── RoomError                 a tenant or person keeps as much as may be, or the disk is full
     ├── RemoteError               a Puna server that was asked does not answer, or refuses
     ├── StoreError                the database cannot be opened or written; nothing is promised
     └── SettingError              a PUNA_* variable or an option has an unusable value
@@ -203,11 +205,19 @@ class AssistantError(PunaError):
 
 
 class FileRefusedError(AssistantError):
-    """A file is of no known kind, too big, damaged, or one too many."""
+    """A file is of no known kind or damaged."""
+
+
+class TooLargeError(AssistantError):
+    """A file or an import is larger than one may be."""
 
 
 class ToolError(AssistantError):
     """A tool call is not allowed, failed or took too long."""
+
+
+class RoomError(PunaError):
+    """A tenant or person keeps as much as they may, or the disk is almost full."""
 
 
 class RemoteError(PunaError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.config import Settings
+from puna.config import BOUNDS, Bounds, Settings
 from puna.errors import SettingError
 
 
@@ -38,9 +38,14 @@ def test_every_variable_is_read() -> None:
         4096,
         "scalar",
         kv_type="int8",
-        file_mib=64,
         packed_cache=False,
+        bounds=Bounds(file_mib=64),
     )
+
+
+def test_every_bound_is_read() -> None:
+    given = {name: str(at) for at, name in enumerate(BOUNDS, start=1)}
+    assert Settings.from_environment(given).bounds == Bounds(*range(1, len(BOUNDS) + 1))
 
 
 def test_an_empty_variable_counts_as_absent() -> None:
@@ -55,6 +60,8 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PUNA_XYLOPHONE", "2", "Puna knows PUNA_HOME"),
         ("PUNA_THREADS", "0", "whole number from 1 to 1024"),
         ("PUNA_FILE_MIB", "300", "whole number from 1 to 256"),
+        ("PUNA_TALK_MIB", "0", "whole number from 1 to"),
+        ("PUNA_RESPONSE_MIB", "5", "did you mean PUNA_RESPONSES_MIB?"),
         ("PUNA_THREADS", "5000", "whole number from 1 to 1024"),
         ("PUNA_THREADS", "two", "PUNA_THREADS is 'two'"),
         ("PUNA_CONTEXT", "-1", "PUNA_CONTEXT is '-1'"),

@@ -1,7 +1,8 @@
 """The same request sent again: answered as the first time, done once.
 
 In: a tenant's idempotency key and the request's body.  Out: the first answer, or a claim.
-Does not know what the request does.  Kept for a day.
+Does not know what the request does.  A key is kept for a day; its answer, too, unless later
+ones of its tenant need the room.
 """
 
 from __future__ import annotations
@@ -12,14 +13,26 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import cast
 
-from sqlalchemy import CursorResult, Integer, LargeBinary, String, delete, update
+from sqlalchemy import (
+    BigInteger,
+    CursorResult,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from puna.accounts import holder
+from puna.accounts import holder, room
 from puna.accounts.schema import Base, Clock, Moment, new_id, utc_now
+from puna.accounts.sqlite import overwrite_deleted
 from puna.accounts.store import Store
-from puna.errors import ConflictError, InvalidParameterError, RateLimitError
+from puna.errors import ConflictError, InvalidParameterError, QuotaError, RateLimitError
 
 KEPT = timedelta(hours=24)
 MOST_CHARACTERS = 255
@@ -28,11 +41,22 @@ NOBODY = ""  # holds what was begun and given up
 
 @dataclass(frozen=True)
 class Recorded:
-    """An answer as it was given: status and body; `replayed` if it was given before."""
+    """An answer as it was given: status and body; `replayed` if it was given before.
+
+    Without a body it was given, but is not kept.
+    """
 
     status: int
-    body: bytes
+    body: bytes | None
     replayed: bool = False
+
+
+@dataclass(frozen=True)
+class RepeatBounds:
+    """How much is kept of one tenant: keys in a day, and bytes of answers."""
+
+    keys: int = 100_000
+    n_bytes: int = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -52,6 +76,7 @@ class IdempotencyRow(Base):
     """One request; its answer follows when it is done."""
 
     __tablename__ = "idempotency"
+    __table_args__ = (Index("ix_idempotency_room", "tenant_id", "created_at", "n_bytes"),)
 
     tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     key: Mapped[str] = mapped_column(String(MOST_CHARACTERS), primary_key=True)
@@ -61,6 +86,7 @@ class IdempotencyRow(Base):
     claim: Mapped[str | None] = mapped_column(String(64))  # None: from before there were claims
     status: Mapped[int | None] = mapped_column(Integer)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    n_bytes: Mapped[int] = mapped_column(BigInteger)  # of the body
 
     def is_free(self) -> bool:
         """Whether it was begun by a process that died in the middle, or gave it up."""
@@ -70,7 +96,7 @@ class IdempotencyRow(Base):
         """Return what was answered; ConflictError where another request was."""
         if self.fingerprint != fingerprint:
             raise ConflictError("this idempotency key was used for another request; take a new key")
-        if self.status is None or self.body is None:
+        if self.status is None:
             raise RateLimitError("the same request is being answered; try again in a second", 1.0)
         return Recorded(self.status, self.body, replayed=True)
 
@@ -78,8 +104,10 @@ class IdempotencyRow(Base):
 class Idempotency:
     """Answers that are kept, by tenant and key."""
 
-    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: Store, clock: Clock = utc_now, bounds: RepeatBounds | None = None
+    ) -> None:
+        self._store, self._clock, self._bounds = store, clock, bounds or RepeatBounds()
         self._holder = holder.this_process()
 
     def once(
@@ -96,13 +124,14 @@ class Idempotency:
             if isinstance(claim, Recorded):
                 return claim
             recorded = effect()
-            _end(session, claim, status=recorded.status, body=recorded.body)
+            self._keep(session, claim, recorded)
             return recorded
 
     def begin(self, tenant_id: str, key: str, request: bytes) -> Recorded | Claim:
         """Claim the key for a request that takes long; its answer, if it was given before.
 
-        A claim: do it, then `finish` or `abandon`.  RateLimitError while another does it.
+        A claim: do it, then `finish` or `abandon`.  RateLimitError while another does it;
+        QuotaError where the tenant has used as many keys as are kept.
         """
         with self._store.write() as session:
             return self._claim(session, tenant_id, key, request)
@@ -110,7 +139,7 @@ class Idempotency:
     def finish(self, claim: Claim, answer: Recorded) -> None:
         """Keep the answer for those who send the same again."""
         with self._store.write() as session:
-            _end(session, claim, status=answer.status, body=answer.body)
+            self._keep(session, claim, answer)
 
     def abandon(self, claim: Claim) -> None:
         """Let the next one try anew: nothing was answered."""
@@ -120,6 +149,7 @@ class Idempotency:
     def forget_old(self) -> int:
         """Remove what was kept for a day; returns how many."""
         with self._store.write() as session:
+            overwrite_deleted(session)
             old = IdempotencyRow.created_at <= self._clock() - KEPT
             done = session.execute(delete(IdempotencyRow).where(old))
             return cast("CursorResult[tuple[()]]", done).rowcount
@@ -133,6 +163,7 @@ class Idempotency:
             )
         fingerprint, claim = sha256(request).digest(), Claim(tenant_id, key, new_id("clm"))
         if self._insert(session, claim, fingerprint):
+            self._check_keys(session, tenant_id)
             return claim
         row = session.get(IdempotencyRow, (tenant_id, key), with_for_update=True)
         if row is None:  # forgotten in between
@@ -163,11 +194,40 @@ class Idempotency:
                 created_at=self._clock(),
                 holder=self._holder,
                 claim=claim.id,
+                n_bytes=0,
             )
             .on_conflict_do_nothing()
             .returning(IdempotencyRow.key)
         )
         return inserted.first() is not None
+
+    def _check_keys(self, session: Session, tenant_id: str) -> None:
+        mine = IdempotencyRow.tenant_id == tenant_id
+        count, oldest = session.execute(
+            select(func.count(), func.min(IdempotencyRow.created_at)).where(mine)
+        ).one()
+        if count > self._bounds.keys:
+            raise QuotaError(
+                f"{self._bounds.keys:,} idempotency keys are kept for a day, and all are used; "
+                "send this without one, or later",
+                max(1.0, (oldest + KEPT - self._clock()).total_seconds()),
+            )
+
+    def _keep(self, session: Session, claim: Claim, answer: Recorded) -> None:
+        """Keep an answer; the oldest make room, but their keys stay: nothing is done twice."""
+        n_bytes = len(answer.body or b"")
+        _end(session, claim, status=answer.status, body=answer.body, n_bytes=n_bytes)
+        mine = IdempotencyRow.tenant_id == claim.tenant_id
+        excess = room.total(session, IdempotencyRow.n_bytes, mine) - self._bounds.n_bytes
+        oldest_first = (
+            select(IdempotencyRow.key, IdempotencyRow.n_bytes)
+            .where(mine, IdempotencyRow.n_bytes > 0)
+            .order_by(IdempotencyRow.created_at)
+        )
+        if emptied := room.making_room(session, oldest_first, excess):
+            overwrite_deleted(session)
+            without = update(IdempotencyRow).where(mine, IdempotencyRow.key.in_(emptied))
+            session.execute(without.values(body=None, n_bytes=0))
 
 
 def _end(session: Session, claim: Claim, **values: object) -> None:

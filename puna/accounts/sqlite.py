@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from puna.errors import StoreError
@@ -61,6 +62,12 @@ def check(engine: Engine) -> None:
                     f"the database {engine.url.database} is damaged ({finding}); "
                     "move it away and bring back a copy: puna restore FILE"
                 )
+
+
+def overwrite_deleted(session: Session) -> None:
+    """Have SQLite overwrite what the transaction deletes; PostgreSQL's vacuum does it itself."""
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(text("PRAGMA secure_delete = ON"))
 
 
 def _refuse_unsafe_place(path: Path) -> None:

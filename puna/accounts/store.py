@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Self
 
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -71,6 +72,12 @@ class Store:
     def is_sqlite(self) -> bool:
         """Whether the database is one file on this machine."""
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def folder(self) -> Path | None:
+        """Where on this machine the database lies; None where it is a server's."""
+        name = self.engine.url.database
+        return Path(name).parent if self.is_sqlite and name else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from puna.cli.announcement import announced, where_to_reach
+from puna.cli.bounds import MIB, assistant_limits, repeat_bounds, response_bounds
 from puna.cli.served import default_model
 from puna.config import Settings
 from puna.errors import SettingError
@@ -102,6 +103,8 @@ def _serve(  # noqa: PLR0917
         hosts=hosts,
         queue=queue,
         drain_s=drain,
+        upload_bytes=settings.bounds.uploads_mib * MIB,
+        spare_bytes=settings.bounds.spare_mib * MIB,
         counts_folder=settings.home / "counts",
     )
     _log_to_stderr()
@@ -142,12 +145,11 @@ def _app(settings: Settings, store: Store, models: Models, limits: ServerSetting
     from puna.formats.store import ModelStore
     from puna.server import Services, create_app
     from puna.server.web.site import LateSite
-    from puna.services.assistant.files import FileLimits
-    from puna.services.assistant.reading import ReadingLimits
 
-    files = FileLimits(reading=ReadingLimits(file_bytes=settings.file_mib * 2**20))
-    site = LateSite(store, ModelStore(settings.home), files)
-    return create_app(Services.of(store, models), limits, site)
+    site = LateSite(store, ModelStore(settings.home), assistant_limits(settings.bounds))
+    responses, repeats = response_bounds(settings.bounds), repeat_bounds(settings.bounds)
+    services = Services.of(store, models, responses=responses, repeats=repeats)
+    return create_app(services, limits, site)
 
 
 def _run(app: FastAPI, host: str, sock: socket.socket) -> None:

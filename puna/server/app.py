@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from puna.accounts import Caller, Idempotency, Ledger
+from puna.accounts import Caller, Ledger
 from puna.errors import PunaError
 from puna.server import (
     addresses,
@@ -38,7 +38,7 @@ from puna.server.departure import ClientGoneError, nobody
 from puna.server.desk import Desk
 from puna.server.guard import Guard
 from puna.server.left import headers_of
-from puna.server.repeated import tidy
+from puna.server.rounds import repeated
 from puna.server.services import Services
 from puna.server.settings import ServerSettings
 from puna.server.under_way import UnderWay
@@ -55,6 +55,7 @@ ROUTERS: Sequence[APIRouter] = (
     metrics.router,
     *assistant.ROUTERS,
 )
+TIDY_S = 3600.0
 DESCRIPTION = "Llama behind OpenAI's API. Every route but /health needs an API key."
 
 
@@ -92,7 +93,7 @@ def create_app(
     app.state.services, app.state.settings, app.state.site = services, settings, site
     app.state.addresses = addresses.addresses_of(ROUTERS)
     app.state.house = None  # until the site opens
-    app.state.under_way, app.state.idempotency = UnderWay(), Idempotency(services.store)
+    app.state.under_way, app.state.idempotency = UnderWay(), services.idempotency
     for router in ROUTERS:
         app.include_router(router)
     for error in (PunaError, RequestValidationError, HTTPException, Exception):
@@ -111,7 +112,10 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     desk = app.state.desk = Desk(services.models, services.ledger, settings)
     app.state.pulse = health.Pulse(desk)
     desk.tally.watch(metrics.EngineGauges(desk))
-    keeping = asyncio.gather(desk.keep_books(), tidy(app.state.idempotency))
+    keeping = asyncio.gather(
+        desk.keep_books(),
+        repeated("tidying", partial(_tidy, services), TIDY_S, desk.tally),
+    )
     warming = asyncio.create_task(app.state.pulse.ailment())
     site: Site | None = app.state.site
     if site is not None:
@@ -127,6 +131,12 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await keeping
         desk.close()
+
+
+async def _tidy(services: Services) -> None:
+    """Forget what is kept for its time alone."""
+    await asyncio.to_thread(services.idempotency.forget_old)
+    await asyncio.to_thread(services.responses.forget_old)
 
 
 async def _elsewhere(

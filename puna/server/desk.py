@@ -36,6 +36,7 @@ from puna.server.counts import Counts
 from puna.server.gate import Gate
 from puna.server.job import Job
 from puna.server.remainder import remainder, shorten
+from puna.server.rounds import repeated
 from puna.server.settings import ServerSettings
 from puna.server.tally import Tally
 
@@ -59,6 +60,7 @@ class Desk:
         self.known: WeakValueDictionary[str, LLM] = WeakValueDictionary()  # that have answered
         self._loop = asyncio.get_running_loop()
         self._hurry = asyncio.Event()
+        self._sweep_at = 0.0
         self._over = False  # what is still under way is being ended
         self._jobs: set[Job] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -115,19 +117,14 @@ class Desk:
 
     async def keep_books(self) -> None:
         """Renew the leases of jobs under way, and settle those of processes that are gone."""
-        sweep_at = 0.0
-        clock = asyncio.get_running_loop().time
-        while True:
-            try:
-                await self._renew()
-                if clock() >= sweep_at:
-                    sweep_at = clock() + self.settings.sweep_s
-                    await asyncio.to_thread(self._settle_crashed)
-            except StoreError:
-                sweep_at = 0.0  # the next round tries again
-            except Exception:  # without renewals, answers under way would count as crashed
-                log.exception("the books could not be kept; the next round tries again")
-            await asyncio.sleep(self.settings.renew_s)
+        await repeated("keeping the books", self._round, self.settings.renew_s, self.tally)
+
+    async def _round(self) -> None:
+        """Renew first: without that, answers under way would count as crashed."""
+        await self._renew()
+        if self._loop.time() >= self._sweep_at:
+            await asyncio.to_thread(self._settle_crashed)
+            self._sweep_at = self._loop.time() + self.settings.sweep_s
 
     async def drain(self) -> None:
         """Let nobody in, wait for answers under way, then end the rest and settle them."""

@@ -60,6 +60,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+# What routes that keep something may answer besides.
+NO_ROOM: dict[int | str, dict[str, Any]] = {
+    507: {"model": ErrorBody, "description": "There is no room; the message says what to delete."}
+}
+
+
 @dataclass(frozen=True)
 class Failure:
     """An error as the client sees it."""
@@ -98,6 +104,7 @@ TABLE: tuple[tuple[type[errors.PunaError], int, str, str | None, str | None], ..
     (errors.CreditError, 429, "insufficient_quota", "insufficient_quota", None),
     (errors.RateLimitError, 429, "rate_limit_error", "rate_limit_exceeded", None),
     (errors.OverloadError, 429, "rate_limit_error", "overloaded", None),
+    (errors.RoomError, 507, "insufficient_storage", "insufficient_storage", None),
     (errors.ShutdownError, 503, SERVER, "shutting_down", None),
     (errors.ModelUnavailableError, 503, SERVER, "model_unavailable", None),
     (errors.ContextOverflowError, 400, BAD, "context_length_exceeded", "messages"),
@@ -106,6 +113,7 @@ TABLE: tuple[tuple[type[errors.PunaError], int, str, str | None, str | None], ..
     (errors.TemplateError, 400, BAD, "invalid_messages", "messages"),
     (errors.RequestError, 400, BAD, "invalid_value", None),
     (errors.AccountError, 400, BAD, "invalid_value", None),
+    (errors.TooLargeError, 413, BAD, "body_too_large", None),
     (errors.AssistantError, 400, BAD, "invalid_value", None),
     (errors.NumericError, 500, SERVER, "engine_numeric_error", None),
     (errors.EngineError, 500, SERVER, "engine_error", None),

@@ -29,7 +29,7 @@ BY_ITSELF = ("/static/", "/web/console/live")
 BAD_FROM = 400
 
 # routes that count their bodies and keep them on disk
-FILES = ("/web/files", "/web/import.json", "/api/v1/files")
+FILES = ("/web/files", "/web/import", "/api/v1/files", "/api/v1/import")
 
 EVERYWHERE = {
     **ON_EVERY_ANSWER,

@@ -7,7 +7,6 @@ Such an answer is made to its end though its client goes away: the client may as
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -33,11 +32,10 @@ REPLAYED = {"Idempotent-Replayed": "true"}
 PATIENCE_S = 60.0  # to wait while another makes the answer
 LOOK_AGAIN_S = 0.25
 KEPT_BYTES = 2**20
-TIDY_S = 3600.0
-TOO_LONG = Failure(
+NOT_KEPT = Failure(
     409,
-    f"this was answered, but answers of more than {KEPT_BYTES} bytes are not kept; "
-    "send it with a new Idempotency-Key to have it made and charged again",
+    f"this was answered, but the answer is not kept: it had more than {KEPT_BYTES} bytes, or later "
+    "ones needed its room; send it with a new Idempotency-Key to have it made and charged again",
     BAD,
     "answer_not_kept",
 )
@@ -140,9 +138,7 @@ class Once:
             await self._finish(claim, b"".join(record.pieces))
 
     async def _finish(self, claim: Claim, body: bytes) -> None:
-        answer = Recorded(200, body)
-        if len(body) > KEPT_BYTES:
-            answer = Recorded(TOO_LONG.status, json.dumps(TOO_LONG.body).encode())
+        answer = Recorded(200, body if len(body) <= KEPT_BYTES else None)
         try:
             await asyncio.to_thread(self._kept.finish, claim, answer)
         except StoreError as error:  # the client has its answer all the same
@@ -152,15 +148,9 @@ class Once:
         await asyncio.to_thread(self._kept.abandon, claim)
 
 
-async def tidy(kept: Idempotency) -> None:
-    """Forget what was kept for a day, now and then."""
-    while True:
-        with suppress(StoreError):  # the next round tries again
-            await asyncio.to_thread(kept.forget_old)
-        await asyncio.sleep(TIDY_S)
-
-
 def _replay(recorded: Recorded, media_type: str) -> Response:
+    if recorded.body is None:
+        return JSONResponse(NOT_KEPT.body, NOT_KEPT.status, REPLAYED)
     if recorded.status != 200:
         return Response(recorded.body, recorded.status, REPLAYED, JSONResponse.media_type)
     return Response(recorded.body, 200, REPLAYED, media_type)

@@ -138,7 +138,8 @@ async def list_input_items(
 
 
 def _kept(request: Request) -> Responses:
-    return Responses(request.app.state.services.store)
+    responses: Responses = request.app.state.services.responses
+    return responses
 
 
 def _under_way(request: Request) -> UnderWay:

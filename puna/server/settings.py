@@ -33,6 +33,8 @@ class ServerSettings:
     probe_s: float = 2.0  # how long a decode step may take before health is red
     renew_s: float = 1.0  # how often a reservation's lease is renewed
     sweep_s: float = 60.0  # how often stale reservations are settled
+    upload_bytes: int = 2**30  # that one person may have on their way in at once
+    spare_bytes: int = 256 * 2**20  # of the disk that files leave free
     counts_folder: Path | None = None  # where counts outlive a killed process; None: nowhere
 
     @property

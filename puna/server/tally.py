@@ -35,6 +35,12 @@ class Tally:
         self._requests = Counter(
             "puna_requests", "Requests by how they ended.", ["outcome"], registry=self.registry
         )
+        self._lapses = Counter(
+            "puna_background_failures",
+            "Rounds of work in the background that failed.",
+            ["work"],
+            registry=self.registry,
+        )
 
     def count(self, usage: Usage, timings: Timings, outcome: Outcome) -> None:
         """Count a request that has ended."""
@@ -46,6 +52,10 @@ class Tally:
         if usage.completion_tokens:
             self._first_token_s.observe(timings.queued_s + timings.prefill_s)
         self._requests.labels(outcome).inc()
+
+    def lapse(self, work: str) -> None:
+        """Count a round of work in the background that failed; callable from any thread."""
+        self._lapses.labels(work).inc()
 
     def watch(self, collector: Collector) -> None:
         """Ask `collector` whenever somebody reads."""

@@ -1,11 +1,12 @@
 """The responses that are being made, by tenant and id: seen, followed, ended.
 
 In: turns and their jobs.  Out: how far each is.  Those made in the background can
-be followed a while beyond their end.  Knows no HTTP.
+be followed a while beyond their end, as long as there is room.  Knows no HTTP.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ from puna.server.response_items import Object
 if TYPE_CHECKING:
     from puna.server.response_turn import Turn
 
-MOST_ENDED = 32  # that can still be followed
+# Ended ones that can still be followed, each some hundred kilobytes in memory.
+MOST_OF_TENANT = 32
+MOST = 256
 
 Key = tuple[str, str]  # tenant, response
 
@@ -58,10 +61,8 @@ class UnderWay:
         return found is not None
 
     def record(self, turn: Turn) -> Record[Object]:
-        """Begin the record of a turn's events; the oldest ended ones make room."""
-        ended = [key for key in self._records if key not in self._turns]
-        for key in ended[: max(0, len(ended) - MOST_ENDED + 1)]:
-            del self._records[key]
+        """Begin the record of a turn's events; ended ones make room."""
+        self._make_room(turn.tenant_id)
         record = self._records[turn.key] = Record()
         return record
 
@@ -74,3 +75,18 @@ class UnderWay:
         if self._records.pop((tenant_id, response_id), None) is not None:
             self.cancel(tenant_id, response_id)
             self._turns.pop((tenant_id, response_id), None)
+
+    def _make_room(self, tenant_id: str) -> None:
+        """Drop the tenant's own oldest ended record, or where all have many, that of who has most.
+
+        So nobody's are dropped for the sake of a tenant that keeps more.
+        """
+        ended = [key for key in self._records if key not in self._turns]
+        kept = Counter(tenant for tenant, _ in ended)
+        if kept[tenant_id] >= MOST_OF_TENANT:
+            self._drop_oldest(ended, tenant_id)
+        elif len(ended) >= MOST:
+            self._drop_oldest(ended, max(kept, key=kept.__getitem__))
+
+    def _drop_oldest(self, ended: list[Key], tenant_id: str) -> None:
+        del self._records[next(key for key in ended if key[0] == tenant_id)]

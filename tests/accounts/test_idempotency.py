@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from puna.accounts import Claim, Idempotency, Ledger, Recorded, Store
-from puna.accounts.idempotency import IdempotencyRow
-from puna.errors import ConflictError, InvalidParameterError, RateLimitError
+from puna.accounts.idempotency import IdempotencyRow, RepeatBounds
+from puna.errors import ConflictError, InvalidParameterError, QuotaError, RateLimitError
 from tests.accounts.senders import BODY, check_senders, check_senders_killed, pay
 from tests.accounts.world import ManualClock
 
@@ -138,3 +138,34 @@ def test_a_dead_process_s_claim_may_be_taken_by_the_next(url: str) -> None:
 def test_what_is_no_key_is_refused(store: Store, key: str) -> None:
     with pytest.raises(InvalidParameterError, match="1 to 255 printable"):
         pay(store, key)
+
+
+def test_the_oldest_answers_make_room_and_are_not_made_twice(
+    store: Store, clock: ManualClock
+) -> None:
+    kept = Idempotency(store, clock, RepeatBounds(n_bytes=2_500))
+    kept.once("b", "theirs", BODY, lambda: Recorded(200, b"x" * 1_000))
+    for number in range(5):
+        clock.move(1)
+        kept.once("a", f"key {number}", BODY, lambda: Recorded(200, b"x" * 1_000))
+    answers = [kept.begin("a", f"key {number}", BODY) for number in range(5)]
+    whole, emptied = Recorded(200, b"x" * 1_000, replayed=True), Recorded(200, None, replayed=True)
+    assert answers == [emptied, emptied, emptied, whole, whole]
+    assert kept.begin("b", "theirs", BODY) == whole
+    with pytest.raises(ConflictError):
+        kept.begin("a", "key 0", b"something else")
+
+
+def test_a_tenant_may_use_so_many_keys_a_day(store: Store, clock: ManualClock) -> None:
+    kept = Idempotency(store, clock, RepeatBounds(keys=2))
+    for key in ("one", "two"):
+        kept.once("a", key, BODY, lambda: Recorded(200, b""))
+    clock.move(3600)
+    with pytest.raises(QuotaError, match="2 idempotency keys") as refused:
+        kept.begin("a", "three", BODY)
+    assert refused.value.retry_after_s == 23 * 3600
+    assert isinstance(kept.begin("a", "one", BODY), Recorded)
+    assert isinstance(kept.begin("b", "three", BODY), Claim)
+    clock.move(23 * 3600)
+    kept.forget_old()
+    assert isinstance(kept.begin("a", "three", BODY), Claim)

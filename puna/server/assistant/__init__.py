@@ -4,7 +4,7 @@ Requests with a person's key in, that person's own conversations, files and sett
 rules live in `services/assistant`, what the page shows as well; here are addresses and shapes.
 """
 
-from puna.server.assistant import conversations, files, me, memory, presets, turns
+from puna.server.assistant import conversations, exports, files, me, memory, presets, turns
 
 __all__ = ["ROUTERS"]
 
@@ -13,6 +13,7 @@ ROUTERS = (
     conversations.router,
     turns.router,
     files.router,
+    exports.router,
     presets.router,
     memory.router,
 )

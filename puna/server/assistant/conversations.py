@@ -13,6 +13,7 @@ from puna.server.assistant.person import Person
 from puna.server.assistant.shapes import Conversation, Conversations, Message, Talk
 from puna.server.fields import Body, ModelName
 from puna.server.web import conversations as page
+from puna.server.web.exports import TYPES, download, exported
 from puna.server.web.visit import Visit
 from puna.services.assistant.conversations import LONGEST_TITLE
 from puna.services.assistant.messages import Page
@@ -21,9 +22,7 @@ router = APIRouter(prefix="/api/v1/conversations", tags=["assistant"], responses
 
 MOST = 1000
 Id = Annotated[str, Path(max_length=64)]
-TEXTS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {kind: {} for kind in page.TYPES.values()}}
-}
+TEXTS: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in TYPES.values()}}}
 
 
 class ConversationChange(Body):
@@ -91,11 +90,14 @@ async def choose_branch(visit: Person, conversation: Id, choice: BranchChoice) -
 
 @router.get("/{conversation}/export.{kind}", response_class=Response, responses=TEXTS)
 async def export_conversation(
-    visit: Person, conversation: Id, kind: Literal["md", "json"]
+    visit: Person, conversation: Id, kind: Literal["md", "json", "zip"]
 ) -> Response:
-    """Give it as a file: `md` is the branch on screen to read, `json` the whole tree to keep."""
-    text = await visit.do(page.exported, visit, conversation, kind)
-    return Response(text, media_type=page.TYPES[kind])
+    """Give it as a file: `md` is the branch on screen to read, `json` the whole tree to keep.
+
+    `zip` is the tree with the files that it mentions.
+    """
+    await visit.do(visit.house.assistant.conversations.get, visit.owner, conversation)
+    return download(await exported(visit, conversation, kind), f"conversation.{kind}", TYPES[kind])
 
 
 def _listed(visit: Visit, query: str, after: str | None, limit: int) -> Conversations:

@@ -14,7 +14,11 @@ from puna.server.assistant.shapes import File, Files
 from puna.server.web.upload import uploaded
 from puna.server.web.views import file_view
 
-router = APIRouter(prefix="/api/v1/files", tags=["assistant"], responses=failures.RESPONSES)
+router = APIRouter(
+    prefix="/api/v1/files",
+    tags=["assistant"],
+    responses={**failures.RESPONSES, **failures.NO_ROOM},
+)
 
 BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 BODY: dict[str, Any] = {"requestBody": {"required": True, "content": BYTES}}

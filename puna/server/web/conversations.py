@@ -1,30 +1,22 @@
-"""Conversations as the page's script asks for them: found, renamed, branched, exported, deleted."""
+"""Conversations as the page's script asks for them: found, renamed, branched, deleted."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import IO
-from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 
 from puna.errors import NotFoundError
 from puna.server.web import words
 from puna.server.web.reading import Form
-from puna.server.web.refused import RefusedError, not_found
-from puna.server.web.upload import received
 from puna.server.web.views import View, conversation_view, hit_view, mentioned, path_view
 from puna.server.web.visit import Visit
-from puna.services.assistant.archive import markdown
 from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.messages import Entry
 
 LISTED = 100
-MOST_BROUGHT_BYTES = 16 << 20  # parsed, it takes up to 25 times as much memory
-TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
 
 
 class Change(Form):
@@ -65,13 +57,6 @@ async def branch(visit: Visit) -> Response:
     return JSONResponse({"path": path})
 
 
-async def bring(visit: Visit) -> Response:
-    """Take conversations back from a file that was exported: one of them, or every one."""
-    house, most = visit.house, MOST_BROUGHT_BYTES
-    async with received(visit.request, most, house.upload_folder) as file, house.reading:
-        return JSONResponse({"brought": await visit.do(brought, visit, file)}, 201)
-
-
 async def delete(visit: Visit) -> Response:
     """Delete one for good."""
     conversations = visit.house.assistant.conversations
@@ -83,29 +68,6 @@ async def delete_all(visit: Visit) -> Response:
     """Delete every one for good."""
     await visit.do(visit.house.assistant.conversations.delete_all, visit.owner)
     return JSONResponse({})
-
-
-async def export(visit: Visit) -> Response:
-    """Give it as a file: the branch on screen to read, or the whole tree to keep."""
-    kind = visit.path("format")
-    if kind not in TYPES:
-        raise not_found("format")
-    conversation = visit.path("conversation")
-    text = await visit.do(exported, visit, conversation, kind)
-    found = await visit.do(visit.house.assistant.conversations.get, visit.owner, conversation)
-    return download(text, f"{words.file_stem(found.title)}.{kind}", TYPES[kind])
-
-
-async def export_all(visit: Visit) -> Response:
-    """Give every conversation as one file."""
-    everything = await visit.do(visit.house.assistant.archive.every_json, visit.owner)
-    return download(_json(everything), "puna.json", TYPES["json"])
-
-
-def download(text: str, name: str, media_type: str) -> Response:
-    """A file that the browser keeps and never shows."""
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    return Response(text, headers=headers, media_type=media_type)
 
 
 def path_of(visit: Visit, conversation_id: str) -> list[View]:
@@ -135,43 +97,6 @@ def changed(visit: Visit, conversation_id: str, wanted: Change) -> Conversation:
     return found
 
 
-def exported(visit: Visit, conversation_id: str, kind: str) -> str:
-    """The text of a file: "md" to read, "json" to keep."""
-    assistant = visit.house.assistant
-    if kind == "json":
-        return _json(assistant.archive.json(visit.owner, conversation_id))
-    conversation = assistant.conversations.get(visit.owner, conversation_id)
-    return markdown(conversation, assistant.messages.path(visit.owner, conversation_id))
-
-
-def brought(visit: Visit, file: IO[bytes]) -> int:
-    """Keep the conversations of an exported file, none if one has a fault; return how many.
-
-    Each has a transaction of its own: nobody else's request waits for the whole file.
-    """
-    archive = visit.house.assistant.archive
-    try:
-        talks = _talks(json.load(file))
-    except (ValueError, RecursionError) as error:  # also what is no UTF-8, or nested for mischief
-        raise RefusedError(400, "This is no file of exported conversations.") from error
-    for talk in talks:
-        archive.check(talk)
-    for talk in talks:
-        archive.bring(visit.owner, talk)
-    return len(talks)
-
-
-def _talks(document: object) -> list[object]:
-    """A list of conversations as it is; one conversation, or the messages of one, by itself."""
-    if isinstance(document, list) and all(_is_talk(one) for one in document):
-        return document
-    return [document]
-
-
-def _is_talk(document: object) -> bool:
-    return isinstance(document, dict) and "messages" in document
-
-
 def _names(visit: Visit, file_ids: Collection[str]) -> dict[str, str]:
     """The names of those files that are still there."""
     names = {}
@@ -191,7 +116,3 @@ def _listed(visit: Visit, after: str | None) -> list[View]:
 def _branched(visit: Visit, conversation_id: str, message_id: str) -> list[View]:
     visit.house.assistant.messages.choose_branch(visit.owner, conversation_id, message_id)
     return path_of(visit, conversation_id)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1)

@@ -18,16 +18,20 @@ from puna.accounts.usage import UsageReport
 from puna.formats.progress import Progress
 from puna.formats.store import ModelStore
 from puna.server.desk import Desk
+from puna.server.disk import Disk
+from puna.server.settings import ServerSettings
 from puna.server.web.catalogue import Known, Paces
 from puna.server.web.console.offers import Offers
 from puna.server.web.console.pulls import Pulls
 from puna.server.web.pulse import Pulse
+from puna.server.web.spool import Spool
 from puna.server.web.turns import Turns
 from puna.services.assistant.answer import Answering
 from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.files import FileLimits
+from puna.services.assistant.limits import Limits
 
 READ_AT_ONCE = 2  # files that are whole in memory
+BROUGHT_AT_ONCE = 1  # imports that are
 
 
 @dataclass(frozen=True)
@@ -53,20 +57,16 @@ class House:
     model_store: ModelStore
     pulls: Pulls
     offers: Offers
+    spool: Spool
     turns: Turns = field(default_factory=Turns)
     paces: Paces = field(default_factory=Paces)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
+    bringing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BROUGHT_AT_ONCE))
 
     @property
     def hosts(self) -> Collection[str]:
         """The names that the server answers to."""
         return self.desk.settings.hosts
-
-    @property
-    def upload_folder(self) -> str | None:
-        """Where files wait until they are whole: beside the models, on a disk, not in memory."""
-        home = self.model_store.folder.parent
-        return str(home) if home.is_dir() else None
 
     @property
     def default_model(self) -> str:
@@ -79,10 +79,10 @@ class House:
 
 
 def house_of(
-    store: Store, model_store: ModelStore, desk: Desk, limits: FileLimits | None = None
+    store: Store, model_store: ModelStore, desk: Desk, limits: Limits | None = None
 ) -> House:
     """Furnish a house around one database, one folder of models and one server's desk."""
-    users, assistant = Users(store), Assistant(store, limits=limits)
+    users, assistant = Users(store), Assistant(store, limits=limits, lapsed=desk.tally.lapse)
 
     def fetch(name: str, progress: Progress) -> Path:
         from puna.formats.pull import pull  # noqa: PLC0415 (a server's start can do without a hub)
@@ -109,4 +109,12 @@ def house_of(
         model_store=model_store,
         pulls=Pulls(fetch),
         offers=Offers(assistant.remote),
+        spool=_spool(store, model_store.folder.parent, desk.settings),
     )
+
+
+def _spool(store: Store, home: Path, settings: ServerSettings) -> Spool:
+    """Let files wait beside the models, on a disk, not in memory, and never fill the database's."""
+    folders = [folder for folder in (home, store.folder) if folder is not None and folder.is_dir()]
+    waiting = home if home.is_dir() else None
+    return Spool(waiting, Disk(folders, settings.spare_bytes), settings.upload_bytes)

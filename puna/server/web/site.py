@@ -6,23 +6,26 @@ A house in, an ASGI application out.  The table below is the contents.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from puna.accounts import Store
-from puna.errors import PunaError, StoreError
+from puna.errors import PunaError
 from puna.formats.store import ModelStore
 from puna.server.desk import Desk
+from puna.server.rounds import repeated
 from puna.server.web import (
     answers,
     assets,
     chat,
     conversations,
     door,
+    exports,
     failures,
     files,
     memory,
@@ -45,11 +48,12 @@ from puna.server.web.console import (
 from puna.server.web.guard import Guard
 from puna.server.web.house import House, house_of
 from puna.server.web.visit import Endpoint, Handler, owner_only, signed_in
-from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.files import FileLimits
+from puna.services.assistant.limits import Limits
 from puna.services.assistant.model import Local
 from puna.services.assistant.rehearsal import rehearse
 from puna.services.assistant.under_way import RENEW_S
+
+log = logging.getLogger(__name__)
 
 
 class Site:
@@ -98,12 +102,13 @@ def _deeds() -> list[BaseRoute]:
         _deed("PUT", "/web/look", settings.set_look),
         _deed("GET", "/web/conversations", conversations.search),
         _deed("DELETE", "/web/conversations", conversations.delete_all),
-        _deed("GET", "/web/export.json", conversations.export_all),
-        _deed("POST", "/web/import.json", conversations.bring),
+        _deed("GET", "/web/export.json", exports.export_all),
+        _deed("GET", "/web/export.zip", exports.export_bundle),
+        _deed("POST", "/web/import", exports.bring),
         _deed("PATCH", talk, conversations.change),
         _deed("DELETE", talk, conversations.delete),
         _deed("POST", f"{talk}/branch", conversations.branch),
-        _deed("GET", f"{talk}/export.{{format}}", conversations.export),
+        _deed("GET", f"{talk}/export.{{format}}", exports.export),
         _deed("POST", "/web/turns", answers.begin),
         _deed("GET", "/web/turns/{turn}", answers.follow),
         _deed("DELETE", "/web/turns/{turn}", answers.stop),
@@ -178,9 +183,7 @@ def _route(method: str, path: str, endpoint: Endpoint) -> Route:
 class LateSite:
     """The site of a server whose desk opens with its event loop: furnished once that runs."""
 
-    def __init__(
-        self, store: Store, model_store: ModelStore, limits: FileLimits | None = None
-    ) -> None:
+    def __init__(self, store: Store, model_store: ModelStore, limits: Limits | None = None) -> None:
         self._store, self._model_store, self._limits = store, model_store, limits
 
     async def open(self, desk: Desk) -> House:
@@ -188,8 +191,9 @@ class LateSite:
         house = house_of(self._store, self._model_store, desk, self._limits)
         self._site, self._assistant = Site(house), house.assistant
         await asyncio.to_thread(house.assistant.mend)
+        keep = partial(asyncio.to_thread, house.assistant.under_way.keep)
         self._tasks = [
-            asyncio.create_task(_keep(house.assistant)),
+            asyncio.create_task(repeated("answers", keep, RENEW_S, desk.tally)),
             asyncio.create_task(_rehearse(house)),
         ]
         return house
@@ -209,14 +213,11 @@ class LateSite:
 async def _rehearse(house: House) -> None:
     """Warm the default model up, once it is loaded, for the first person's question."""
     name = house.default_model
-    with suppress(PunaError):  # whoever asks is told what is wrong
+    try:
         async with house.desk.models.lease_async(name) as llm:
             await rehearse(house.assistant, Local(llm, name))
-
-
-async def _keep(assistant: Assistant) -> None:
-    """Say that answers are being given here, and end those of other processes that are gone."""
-    while True:
-        await asyncio.sleep(RENEW_S)
-        with suppress(StoreError):  # the next round tries again
-            await asyncio.to_thread(assistant.under_way.keep)
+    except PunaError:
+        pass  # whoever asks is told what is wrong
+    except Exception:
+        house.desk.tally.lapse("rehearsal")
+        log.exception("the first question could not be rehearsed")

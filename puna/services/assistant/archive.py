@@ -1,81 +1,71 @@
 """Conversations taken out and brought back: JSON holds the whole tree, Markdown the branch shown.
 
-In: an owner and ids, or a document that strangers wrote.  Out: documents, or new conversations.
-Does not bring files along: a citation keeps the text that it quotes.
+In: an owner and ids, or what saved.py has read.  Out: documents, or new conversations, all or none.
+Does not know files but by id: bundle.py takes them along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select
 
 from puna.accounts.schema import Clock, new_id, utc_now
 from puna.accounts.store import Store
-from puna.errors import InvalidParameterError
 from puna.services.assistant.conversations import (
-    LONGEST_TITLE,
     Conversation,
-    Conversations,
+    ConversationRow,
+    TalkLimits,
     find_conversation,
-    opening_title,
 )
 from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
-from puna.services.assistant.messages import LONGEST_TEXT, MessageRow, Outcome, Page, Role
-from puna.services.assistant.owner import Owner
+from puna.services.assistant.messages import MessageRow, Page
+from puna.services.assistant.owner import Owner, own
+from puna.services.assistant.saved import (
+    FORMAT,
+    LONGEST_ERROR,
+    Saved,
+    SavedCall,
+    SavedConversation,
+    SavedCount,
+    SavedMessage,
+    SavedPlace,
+    SavedSource,
+    SavedStep,
+    checked,
+)
+from puna.services.assistant.words import folded_words
 
-FORMAT = "puna.conversation/1"
-MOST_MESSAGES = 20_000  # in one imported conversation
 NAMES = {"user": "You", "assistant": "Puna"}
 
-
-class SavedMessage(BaseModel):
-    """A message as a document has it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str = Field(max_length=64)
-    parent: str | None = Field(None, max_length=64)
-    role: Role
-    text: str = Field(max_length=LONGEST_TEXT)
-    outcome: Outcome = "complete"
-    model: str = Field("", max_length=200)
-    created_at: datetime | None = None
-    steps: list[dict[str, Any]] = []
-    sources: list[dict[str, Any]] = []
-    count: dict[str, float] = {}
-    error: str = Field("", max_length=2_000)
+Ids = Mapping[str, str]  # from those of a document to those of here
 
 
-class SavedConversation(BaseModel):
-    """A conversation as a document has it."""
+@dataclass(frozen=True)
+class _Made:
+    """A conversation that is about to be kept."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    format: str
-    title: str = Field("", max_length=LONGEST_TITLE)
-    model: str = Field("", max_length=200)
-    created_at: datetime | None = None
-    leaf: str | None = None
-    messages: list[SavedMessage] = Field(max_length=MOST_MESSAGES)
+    conversation: ConversationRow
+    messages: Sequence[MessageRow]
 
 
 class Archive:
     """Takes conversations out and brings them back."""
 
-    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: Store, clock: Clock = utc_now, limits: TalkLimits | None = None
+    ) -> None:
+        self._store, self._clock, self._limits = store, clock, limits or TalkLimits()
 
-    def json(self, owner: Owner, conversation_id: str) -> dict[str, Any]:
-        """Return the whole tree as plain data, in the order in which it was said."""
+    def saved(self, owner: Owner, conversation_id: str) -> SavedConversation:
+        """Return the whole tree, in the order in which it was said."""
         with self._store.read() as session:
             row = find_conversation(session, owner, conversation_id)
             query = select(MessageRow).where(MessageRow.conversation_id == row.id)
             messages = session.scalars(query.order_by(MessageRow.number)).all()
-            saved = SavedConversation(
+            return SavedConversation(
                 format=FORMAT,
                 title=row.title,
                 model=row.model,
@@ -83,37 +73,53 @@ class Archive:
                 leaf=row.leaf_id,
                 messages=[_saved(message) for message in messages],
             )
-        return saved.model_dump(mode="json")
+
+    def json(self, owner: Owner, conversation_id: str) -> dict[str, Any]:
+        """Return the whole tree as plain data."""
+        return self.saved(owner, conversation_id).model_dump(mode="json", exclude_none=True)
+
+    def every_id(self, owner: Owner) -> Sequence[str]:
+        """Return the ids of every conversation in which something was said, the latest first."""
+        query = own(select(ConversationRow.id), ConversationRow, owner)
+        query = query.where(ConversationRow.leaf_id.is_not(None))
+        with self._store.read() as session:
+            return session.scalars(query.order_by(ConversationRow.updated_at.desc())).all()
 
     def every_json(self, owner: Owner) -> list[dict[str, Any]]:
         """Return every conversation of this person."""
-        conversations = Conversations(self._store).list(owner, limit=1_000_000)
-        return [self.json(owner, conversation.id) for conversation in conversations]
+        return [self.json(owner, conversation_id) for conversation_id in self.every_id(owner)]
 
-    def check(self, document: Any) -> None:
-        """Raise what `bring` would, and keep nothing."""
-        _checked(document)
+    def bring(
+        self, owner: Owner, talks: Sequence[SavedConversation], files: Ids | None = None
+    ) -> list[Conversation]:
+        """Make conversations, all in one transaction; RoomError where they are too much.
 
-    def bring(self, owner: Owner, document: Any) -> Conversation:
-        """Make a conversation from `json`'s document, or from [{"role", "content"}, ...]."""
-        saved = _checked(document)
-        ids = {message.id: new_id("msg") for message in saved.messages}
+        `files` are the ids here of the documents' files; those of no other are kept.
+        """
+        # All that takes time is done before: who writes keeps others from it.
+        made = [self._made(owner, talk, files or {}) for talk in talks]
+        rows = [row for one in made for row in one.messages]
+        words = [" ".join(folded_words(row.text)) for row in rows]
+        n_bytes = sum(one.conversation.n_bytes for one in made)
         with self._store.write() as session:
-            conversation = Conversations(self._store, self._clock).create(
-                owner, title=saved.title, model=saved.model
-            )
-            for message in saved.messages:
-                row = self._row(conversation.id, message, ids)
-                session.add(row)
-                session.flush()
-                WORDS.put(session, row.number, row.text)
-            kept = find_conversation(session, owner, conversation.id)
-            kept.leaf_id = ids.get(saved.leaf or "") or list(ids.values())[-1]
-        return kept.conversation()
+            self._limits.check(session, owner, conversations=len(made), n_bytes=n_bytes)
+            session.add_all([one.conversation for one in made])
+            session.flush()
+            session.add_all(rows)
+            session.flush()
+            WORDS.add(session, dict(zip((row.number for row in rows), words, strict=True)))
+        return [one.conversation.conversation() for one in made]
 
-    def _row(
-        self, conversation_id: str, message: SavedMessage, ids: Mapping[str, str]
-    ) -> MessageRow:
+    def _made(self, owner: Owner, talk: SavedConversation, files: Ids) -> _Made:
+        row = ConversationRow.new(owner, self._clock(), talk.title, talk.model)
+        ids = {message.id: new_id("msg") for message in talk.messages}
+        messages = [self._row(row.id, message, ids, files) for message in talk.messages]
+        row.leaf_id = ids.get(talk.leaf or "") or messages[-1].id
+        row.created_at = talk.created_at or row.created_at
+        row.n_bytes = sum(message.n_bytes for message in messages)
+        return _Made(row, messages)
+
+    def _row(self, conversation_id: str, message: SavedMessage, ids: Ids, files: Ids) -> MessageRow:
         return MessageRow(
             id=ids[message.id],
             conversation_id=conversation_id,
@@ -122,11 +128,11 @@ class Archive:
             text=message.text,
             outcome="broken" if message.outcome == "running" else message.outcome,
             model=message.model,
-            created_at=_zoned(message.created_at) or self._clock(),
-            file_ids=[],
-            steps=message.steps,
-            sources=message.sources,
-            count=message.count,
+            created_at=message.created_at or self._clock(),
+            file_ids=[files[one] for one in message.files if one in files],
+            steps=[step.model_dump() for step in message.steps],
+            sources=[_source(source, files) for source in message.sources],
+            count=message.count.model_dump(exclude_none=True) if message.count else {},
             error=message.error,
         )
 
@@ -148,73 +154,39 @@ def _source_line(source: Mapping[str, Any]) -> str:
     return f"[{source['number']}] {where}: “{quote}”"
 
 
+def _source(source: SavedSource, files: Ids) -> dict[str, Any]:
+    """Return a source whose file is one of here, or none."""
+    return {**source.model_dump(), "file_id": files.get(source.file_id or "")}
+
+
 def _saved(row: MessageRow) -> SavedMessage:
-    return SavedMessage(
-        id=row.id,
-        parent=row.parent_id,
-        role=row.role,  # type: ignore[arg-type]
-        text=row.text,
-        outcome=row.outcome,  # type: ignore[arg-type]
-        model=row.model,
-        created_at=row.created_at,
-        steps=row.steps,
-        sources=row.sources,
-        count=row.count,
-        error=row.error,
-    )
+    document = {
+        "id": row.id,
+        "parent": row.parent_id,
+        "role": row.role,
+        "text": row.text,
+        "outcome": row.outcome,
+        "model": row.model,
+        "created_at": row.created_at,
+        "files": list(row.file_ids),
+        "steps": [_step(step) for step in row.steps],
+        "sources": [_known(SavedSource, _placed(source)) for source in row.sources],
+        "count": _known(SavedCount, row.count) if row.count else None,
+        "error": row.error[:LONGEST_ERROR],
+    }
+    return checked(SavedMessage, document, f"message {row.id}")
 
 
-def _from_messages(messages: Sequence[Any]) -> dict[str, Any]:
-    """Chain plain messages; instructions to the model are not part of what was said."""
-    spoken = [m for m in messages if isinstance(m, dict) and m.get("role") != "system"]
-    chained = [
-        {
-            "id": str(at),
-            "parent": str(at - 1) if at else None,
-            "role": message.get("role"),
-            "text": message.get("content"),
-        }
-        for at, message in enumerate(spoken)
-    ]
-    title = opening_title(str(chained[0]["text"])) if chained else ""
-    return {"format": FORMAT, "title": title, "messages": chained}
+def _step(step: Mapping[str, Any]) -> dict[str, Any]:
+    calls = [_known(SavedCall, call) for call in step["calls"]]
+    return {**_known(SavedStep, step), "calls": calls}
 
 
-def _checked(document: Any) -> SavedConversation:
-    if isinstance(document, list) and len(document) > MOST_MESSAGES:
-        raise InvalidParameterError(
-            f"the conversation cannot be brought in: it has {len(document)} messages, "
-            f"and {MOST_MESSAGES} may be in one"
-        )
-    try:
-        saved = SavedConversation.model_validate(
-            _from_messages(document) if isinstance(document, list) else document
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidParameterError(
-            f"the conversation cannot be brought in: {where}: {first['msg']}"
-        ) from None
-    if saved.format != FORMAT or not saved.messages:
-        raise InvalidParameterError(
-            f"the conversation cannot be brought in: it is not {FORMAT}, or has no message"
-        )
-    _check_tree(saved.messages)
-    return saved
+def _placed(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {**source, "place": _known(SavedPlace, source.get("place", {}))}
 
 
-def _check_tree(messages: Sequence[SavedMessage]) -> None:
-    """Each message answers an earlier one of the other role, so there are no circles."""
-    roles: dict[str | None, Role] = {None: "assistant"}
-    for message in messages:
-        if message.id in roles or roles.get(message.parent, message.role) == message.role:
-            raise InvalidParameterError(
-                f"the conversation cannot be brought in: message {message.id!r} answers none "
-                "before it, or one of its own role"
-            )
-        roles[message.id] = message.role
-
-
-def _zoned(moment: datetime | None) -> datetime | None:
-    return moment if moment is None or moment.tzinfo else moment.astimezone()
+def _known(kind: type[Saved], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the format has words for; what else was kept is of use here alone."""
+    wanted: Collection[str] = kind.model_fields
+    return {name: value for name, value in kept.items() if name in wanted}

@@ -7,14 +7,18 @@ Knows no route; `answer.py` runs a turn on it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 from puna.accounts.schema import Clock, utc_now
 from puna.accounts.store import Store
 from puna.services.assistant.archive import Archive
+from puna.services.assistant.bundle import Bundles
 from puna.services.assistant.conversations import Conversations
-from puna.services.assistant.files import FileLimits, Files
+from puna.services.assistant.files import Files
 from puna.services.assistant.finding import Finding
 from puna.services.assistant.indexes import EVERY_INDEX
+from puna.services.assistant.limits import Limits
 from puna.services.assistant.memory import Memory
 from puna.services.assistant.messages import Messages
 from puna.services.assistant.presets import Presets
@@ -39,20 +43,23 @@ class Assistant:
         self,
         store: Store,
         *,
-        limits: FileLimits | None = None,
+        limits: Limits | None = None,
         embedder: Embedder | None = None,
         clock: Clock = utc_now,
+        lapsed: Callable[[str], None] = lambda _: None,  # work in the background failed
     ) -> None:
-        self.store, self.clock = store, clock
-        self._sweeper = Sweeper(store, EVERY_INDEX)
-        self.conversations = Conversations(store, clock, self._sweeper.wake)
-        self.messages = Messages(store, clock)
+        self.store, self.clock, self.limits = store, clock, limits or Limits()
+        talks = self.limits.talks
+        self._sweeper = Sweeper(store, EVERY_INDEX, partial(lapsed, "sweep"))
+        self.conversations = Conversations(store, clock, self._sweeper.wake, talks)
+        self.messages = Messages(store, clock, talks)
         self.under_way = UnderWay(store, self.messages, clock)
         self.finding = Finding(store)
-        self.archive = Archive(store, clock)
+        self.archive = Archive(store, clock, talks)
         self.presets = Presets(store, clock)
         self.memory = Memory(store, clock)
-        self.files = Files(store, limits, embedder, clock, self._sweeper.wake)
+        self.files = Files(store, self.limits.files, embedder, clock, self._sweeper.wake)
+        self.bundles = Bundles(store, self.archive, self.files, self.limits.import_bytes)
         self.servers = ToolServers(store, clock)
         self.calls = CallLog(store, clock)
         self.remote = RemoteTools(self.servers)

@@ -22,6 +22,7 @@ _MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _UNFINISHED = re.compile(r"(?:\[[\d\s,;]{0,40}|`+)$")  # a mark, or the fence of code
 _TAG = re.compile(r"<(?=\s*/?\s*passages?\b)", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+|\n|$)")  # noqa: RUF001
+LONGEST_CLAIM = 2_000  # characters before a mark: no sentence that it belongs to is longer
 MOST_READ = 4  # passages that are named where an answer cites none
 _BEFORE, _BEHIND = "\u2039", "\u203a"  # like < and >, which would close what delimits
 _JOINERS = "\u200c\u200d"  # Persian, Hindi and emoji need them
@@ -138,13 +139,35 @@ def visible(text: str) -> str:
 
 def resolve(text: str, sources: Sources) -> tuple[Citation, ...]:
     """Return what the answer's marks point to, each passage once, in order of appearance."""
-    found: dict[int, Citation] = {}
-    for mark in _MARK.finditer(text):
-        for number in _numbers(mark[1]):
-            source = sources.get(number)
-            if source is not None and number not in found:
-                found[number] = _citation(source, _sentence_before(text, mark.start()))
-    return tuple(found.values())
+    return tuple(Citing(sources).push(text))
+
+
+class Citing:
+    """Reads an answer as it is made, and tells each passage when it is first pointed to.
+
+    It looks at what is new alone, however long the answer is.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._before = ""  # the end of what was said, without marks
+        self._told: set[int] = set()
+
+    def push(self, text: str) -> Iterator[Citation]:
+        """Yield what the marks in the new text point to; no mark may be cut in two."""
+        at = 0
+        for mark in _MARK.finditer(text):
+            self._read(text[at : mark.start()])
+            at = mark.end()
+            for number in _numbers(mark[1]):
+                source = self._sources.get(number)
+                if source is not None and number not in self._told:
+                    self._told.add(number)
+                    yield _citation(source, _last_sentence(self._before))
+        self._read(text[at:])
+
+    def _read(self, text: str) -> None:
+        self._before = (self._before + text)[-LONGEST_CLAIM:]
 
 
 def read(text: str, sources: Sources) -> tuple[Citation, ...]:
@@ -200,10 +223,9 @@ def _numbers(inside: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", inside)]
 
 
-def _sentence_before(text: str, end: int) -> str:
+def _last_sentence(before: str) -> str:
     """Return the sentence that a mark belongs to: it may stand before or behind the full stop."""
-    before = _MARK.sub("", text[:end]).rstrip()
-    sentences = [match[0] for match in _SENTENCE.finditer(before) if match[0].strip()]
+    sentences = [match[0] for match in _SENTENCE.finditer(before.rstrip()) if match[0].strip()]
     return sentences[-1] if sentences else ""
 
 

@@ -10,21 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
-from sqlalchemy import Select, String, delete, select, tuple_
+from sqlalchemy import BigInteger, Index, Select, String, delete, func, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
+from puna.accounts.sqlite import overwrite_deleted
 from puna.accounts.store import Store
-from puna.errors import InvalidParameterError
-from puna.services.assistant.index import overwrite_deleted
+from puna.errors import InvalidParameterError, RoomError
 from puna.services.assistant.indexes import EVERY_INDEX, forget_conversations
 from puna.services.assistant.owner import Owned, Owner, found, own
 from puna.services.assistant.sweeper import sweep
+from puna.services.assistant.text import writable
 from puna.services.assistant.words import fold
 
 LONGEST_TITLE = 200  # characters
+LONGEST_MODEL = 200
+MOST_MESSAGES = 20_000  # in one conversation, whose whole tree is in memory to look at any part
 OPENING_TITLE = 60
 AT_ONCE = 50  # conversations deleted in one transaction
 UNTITLED = "New conversation"
@@ -50,6 +53,7 @@ class ConversationRow(Owned, Base):
     """One conversation."""
 
     __tablename__ = "assistant_conversations"
+    __table_args__ = (Index("ix_assistant_conversations_room", "user_id", "tenant_id", "n_bytes"),)
 
     number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
     title: Mapped[str] = mapped_column(String(LONGEST_TITLE))
@@ -60,6 +64,25 @@ class ConversationRow(Owned, Base):
     leaf_id: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
+    n_bytes: Mapped[int] = mapped_column(BigInteger)  # of what is said in it
+
+    @classmethod
+    def new(
+        cls, owner: Owner, now: datetime, title: str, model: str, preset_id: str | None = None
+    ) -> Self:
+        """Return one in which nothing was said yet."""
+        row = cls(
+            id=new_id("con"),
+            tenant_id=owner.tenant_id,
+            user_id=owner.user_id,
+            model=model,
+            preset_id=preset_id,
+            created_at=now,
+            updated_at=now,
+            n_bytes=0,
+        )
+        row.entitle(title, "person" if title.strip() else "opening")
+        return row
 
     def conversation(self) -> Conversation:
         """Return it as plain data."""
@@ -76,36 +99,65 @@ class ConversationRow(Owned, Base):
 
     def entitle(self, title: str, by: TitleBy) -> None:
         """Give it a title on one line."""
-        self.title = " ".join(title.split())[:LONGEST_TITLE] or UNTITLED
+        self.title = " ".join(writable(title).split())[:LONGEST_TITLE] or UNTITLED
         self.folded_title = folded_title(self.title)
         self.title_by = by
+
+
+@dataclass(frozen=True)
+class TalkLimits:
+    """What one person's conversations may be, all together."""
+
+    conversations: int = 10_000
+    n_bytes: int = 256 * 2**20  # of what is said in them
+    messages: int = MOST_MESSAGES
+
+    def check(
+        self, session: Session, owner: Owner, *, conversations: int = 0, n_bytes: int = 0
+    ) -> None:
+        """Raise RoomError where so many more, or so much more, would be too much."""
+        counts = func.count(), func.coalesce(func.sum(ConversationRow.n_bytes), 0)
+        kept, kept_bytes = session.execute(own(select(*counts), ConversationRow, owner)).one()
+        if conversations and kept + conversations > self.conversations:
+            raise RoomError(
+                f"you keep {kept:,} conversations, and may keep {self.conversations:,}; "
+                "export what is to stay, and delete some"
+            )
+        if n_bytes and kept_bytes + n_bytes > self.n_bytes:
+            raise RoomError(
+                f"your conversations may take {self.n_bytes >> 20} MiB in all, and this would "
+                "pass it; export what is to stay, and delete some"
+            )
+
+    def check_tree(self, messages: int) -> None:
+        """Raise RoomError where one conversation has too many messages."""
+        if messages > self.messages:
+            raise RoomError(
+                f"this conversation has {self.messages:,} messages, as many as one may have; "
+                "begin a new one"
+            )
 
 
 class Conversations:
     """Every person's conversations."""
 
     def __init__(
-        self, store: Store, clock: Clock = utc_now, sweep_soon: Callable[[], None] | None = None
+        self,
+        store: Store,
+        clock: Clock = utc_now,
+        sweep_soon: Callable[[], None] | None = None,
+        limits: TalkLimits | None = None,
     ) -> None:
-        self._store, self._clock = store, clock
+        self._store, self._clock, self._limits = store, clock, limits or TalkLimits()
         self._sweep = sweep_soon or partial(sweep, store, EVERY_INDEX)
 
     def create(
         self, owner: Owner, *, title: str = "", model: str = "", preset_id: str | None = None
     ) -> Conversation:
-        """Begin one; without a title the first message gives it."""
-        now = self._clock()
-        row = ConversationRow(
-            id=new_id("con"),
-            tenant_id=owner.tenant_id,
-            user_id=owner.user_id,
-            model=model,
-            preset_id=preset_id,
-            created_at=now,
-            updated_at=now,
-        )
-        row.entitle(title, "person" if title.strip() else "opening")
+        """Begin one; without a title the first message gives it.  RoomError if it is too many."""
+        row = ConversationRow.new(owner, self._clock(), title, model, preset_id)
         with self._store.write() as session:
+            self._limits.check(session, owner, conversations=1)
             session.add(row)
         return row.conversation()
 
@@ -139,6 +191,8 @@ class Conversations:
         self, owner: Owner, conversation_id: str, *, model: str, preset_id: str | None
     ) -> Conversation:
         """Go on with another model or preset."""
+        if len(model) > LONGEST_MODEL or model != writable(model):
+            raise InvalidParameterError(f"a model's name has at most {LONGEST_MODEL} characters")
         with self._store.write() as session:
             row = find_conversation(session, owner, conversation_id)
             row.model, row.preset_id = model, preset_id

@@ -18,9 +18,9 @@ from sqlalchemy import ForeignKey, Integer, LargeBinary, Select, String, func, s
 from sqlalchemy.orm import Mapped, Session, deferred, mapped_column
 
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
+from puna.accounts.sqlite import overwrite_deleted
 from puna.accounts.store import Store
-from puna.errors import FileRefusedError
-from puna.services.assistant.index import overwrite_deleted
+from puna.errors import RoomError
 from puna.services.assistant.indexes import EVERY_INDEX, forget_file
 from puna.services.assistant.library import Library, OfFile
 from puna.services.assistant.owner import Owned, Owner, found, own
@@ -128,12 +128,12 @@ class Files:
     def add(
         self, owner: Owner, name: str, data: bytes, *, conversation_id: str | None = None
     ) -> File:
-        """Read a file and keep it; FileRefusedError if it cannot be read or is one too many.
+        """Read a file and keep it; FileRefusedError where it cannot be read, RoomError where full.
 
         The same bytes under the same name are kept once.
         """
         name = file_name(name)
-        self._check_room(owner, len(data))
+        self.check_room(owner, n_bytes=len(data))
         if known := self._known(owner, name, data, conversation_id):
             return known
         document = read(name, data, self.limits.reading)
@@ -155,7 +155,7 @@ class Files:
             created_at=self._clock(),
         )
         with self._store.write() as session:
-            self._check_room(owner, len(data))
+            self.check_room(owner, n_bytes=len(data))
             session.add(row)
             session.flush()
             self._library.keep(session, row.id, passages, vectors)
@@ -218,6 +218,19 @@ class Files:
             files, n_bytes = session.execute(query).one()
         return Kept(int(files), int(n_bytes), self.limits)
 
+    def check_room(self, owner: Owner, *, files: int = 1, n_bytes: int = 0) -> None:
+        """Raise RoomError where so many more would be too many, or too large together."""
+        kept = self.kept(owner)
+        if kept.files + files > self.limits.files:
+            raise RoomError(
+                f"you keep {kept.files} files, and may keep {self.limits.files}; delete some first"
+            )
+        if kept.n_bytes + n_bytes > self.limits.bytes_in_all:
+            raise RoomError(
+                f"your files may take {self.limits.bytes_in_all >> 20} MiB in all, and this would "
+                "pass it; delete others first"
+            )
+
     def search(
         self, owner: Owner, question: str, *, file_ids: Sequence[str] | None = None, limit: int = 6
     ) -> Sequence[Found]:
@@ -233,18 +246,6 @@ class Files:
         with self._store.read() as session:
             files = _scope(owner, file_ids)
             return _named(session, self._library.beginning(session, files, limit))
-
-    def _check_room(self, owner: Owner, n_bytes: int) -> None:
-        kept = self.kept(owner)
-        if kept.files >= self.limits.files:
-            raise FileRefusedError(
-                f"you keep {kept.files} files, as many as you may; delete one first"
-            )
-        if kept.n_bytes + n_bytes > self.limits.bytes_in_all:
-            raise FileRefusedError(
-                f"your files may take {self.limits.bytes_in_all >> 20} MiB in all and this one "
-                "would pass it; delete others first"
-            )
 
     def _known(
         self, owner: Owner, name: str, data: bytes, conversation_id: str | None

@@ -6,7 +6,7 @@ Does not know whose rows they are: who asks joins the table that does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy import table as sql_table
 from sqlalchemy.orm import Session
 
+from puna.accounts.sqlite import overwrite_deleted
 from puna.services.assistant.words import Term, folded_words
 
 _MOST_POSITION = 16_383  # a tsvector's last position; words after it share it
@@ -36,17 +37,20 @@ class WordIndex:
 
     def put(self, session: Session, number: int, content: str) -> None:
         """Index a row anew."""
-        found = folded_words(content)
+        name = "rowid" if _is_sqlite(session) else "number"
+        session.execute(text(f"DELETE FROM {self._table} WHERE {name} = :n"), {"n": number})
+        self.add(session, {number: " ".join(folded_words(content))})
+
+    def add(self, session: Session, folded: Mapping[int, str]) -> None:
+        """Index new rows: by their numbers, words as words.py folds them, with spaces between."""
         if _is_sqlite(session):
-            remove = f"DELETE FROM {self._table} WHERE rowid = :number"
             add = f"INSERT INTO {self._table} (rowid, words) VALUES (:number, :words)"
-            written = " ".join(found)
+            rows = [{"number": n, "words": words} for n, words in folded.items()]
         else:
-            remove = f"DELETE FROM {self._table} WHERE number = :number"
             add = f"INSERT INTO {self._table} (number, words) VALUES (:number, CAST(:words AS tsvector))"  # noqa: E501
-            written = _vector(found)
-        session.execute(text(remove), {"number": number})
-        session.execute(text(add), {"number": number, "words": written})
+            rows = [{"number": n, "words": _vector(w.split())} for n, w in folded.items()]
+        if rows:
+            session.execute(text(add), rows)
 
     def forget(self, session: Session, numbers: Select[Any]) -> None:
         """Let nobody find these rows any more; `rewrite` takes their words out of the file.
@@ -104,12 +108,6 @@ class WordIndex:
             )
         columns = (column("number", BigInteger), column("rank", Float))
         return text(sql).bindparams(wanted=query).columns(*columns).subquery()
-
-
-def overwrite_deleted(session: Session) -> None:
-    """Have SQLite overwrite what the transaction deletes; PostgreSQL's vacuum does it itself."""
-    if _is_sqlite(session):
-        session.execute(text("PRAGMA secure_delete = ON"))
 
 
 def _is_sqlite(session: Session) -> bool:

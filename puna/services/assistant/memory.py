@@ -15,10 +15,11 @@ from sqlalchemy import Boolean, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
+from puna.accounts.sqlite import overwrite_deleted
 from puna.accounts.store import Store
 from puna.errors import InvalidParameterError
-from puna.services.assistant.index import overwrite_deleted
 from puna.services.assistant.owner import Owned, Owner, found, own
+from puna.services.assistant.text import writable
 
 LONGEST_FACT = 2_000  # characters
 MOST_FACTS = 500  # of one person
@@ -159,7 +160,7 @@ def _find(session: Session, owner: Owner, fact_id: str) -> FactRow:
 
 def _checked(text: str) -> str:
     """A fact is one line, so that it cannot pass for another part of the prompt."""
-    text = " ".join(text.split())
+    text = " ".join(writable(text).split())
     if not 1 <= len(text) <= LONGEST_FACT:
         raise InvalidParameterError(f"a fact has 1 to {LONGEST_FACT:,} characters")
     return text

@@ -6,6 +6,7 @@ Does not know the model: an answer is saved as it grows and finished by whoever 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,11 +22,13 @@ from puna.errors import InvalidParameterError, NotFoundError
 from puna.services.assistant.conversations import (
     UNTITLED,
     ConversationRow,
+    TalkLimits,
     find_conversation,
     opening_title,
 )
 from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
-from puna.services.assistant.owner import Owner
+from puna.services.assistant.owner import Owner, found
+from puna.services.assistant.text import writable
 from puna.services.assistant.tree import Node, Tree
 
 LONGEST_TEXT = 400_000  # characters in one message
@@ -92,6 +95,11 @@ class MessageRow(Base):
     holder: Mapped[str | None] = mapped_column(String(200))
     renewed_at: Mapped[datetime | None] = mapped_column(Moment)
 
+    @property
+    def n_bytes(self) -> int:
+        """About what it takes of its person's room."""
+        return len(self.text.encode()) + len(json.dumps([self.steps, self.sources]))
+
     def entry(self, siblings: tuple[str, ...]) -> Entry:
         """Return it as plain data."""
         return Entry(
@@ -114,8 +122,10 @@ class MessageRow(Base):
 class Messages:
     """The messages of every person's conversations."""
 
-    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: Store, clock: Clock = utc_now, limits: TalkLimits | None = None
+    ) -> None:
+        self._store, self._clock, self._limits = store, clock, limits or TalkLimits()
         self.given_here: set[str] = set()  # the answers that are running in this process
 
     def say(
@@ -127,7 +137,11 @@ class Messages:
         *,
         file_ids: Sequence[str] = (),
     ) -> Entry:
-        """Add what the person says after `parent_id`; an edit is said beside the old message."""
+        """Add what the person says after `parent_id`; an edit is said beside the old message.
+
+        RoomError where the person's conversations have no room for it.
+        """
+        text = writable(text)
         if not text.strip() or len(text) > LONGEST_TEXT:
             raise InvalidParameterError(f"a message has 1 to {LONGEST_TEXT:,} characters")
         new = self._new(conversation_id, parent_id, "user", "complete", text=text)
@@ -149,8 +163,8 @@ class Messages:
     ) -> None:
         """Keep how far an answer has come, should the machine stop now."""
         with self._store.write() as session:
-            row, _ = _find(session, owner, message_id)
-            row.text, row.steps = text, [dict(step) for step in steps]
+            row, conversation = _find(session, owner, message_id)
+            _write(row, conversation, text, steps, ())
 
     def finish(
         self,
@@ -164,15 +178,14 @@ class Messages:
         count: Mapping[str, Any] | None = None,
         error: str = "",
     ) -> Entry:
-        """End an answer; what was said stays, however it ended."""
+        """End an answer; what was said stays, however it ended and whatever room it takes."""
         self.given_here.discard(message_id)
         with self._store.write() as session:
             row, conversation = _find(session, owner, message_id)
-            row.outcome, row.text, row.error = outcome, text, error
-            row.steps, row.sources = [dict(s) for s in steps], [dict(s) for s in sources]
-            row.count = dict(count or {})
+            _write(row, conversation, text, steps, sources)
+            row.outcome, row.error, row.count = outcome, writable(error), dict(count or {})
             conversation.updated_at = self._clock()
-            WORDS.put(session, row.number, text)
+            WORDS.put(session, row.number, row.text)
             return row.entry(_tree(session, conversation.id).siblings(row.id))
 
     def path(
@@ -238,32 +251,48 @@ class Messages:
         with self._store.write() as session:
             conversation = find_conversation(session, owner, row.conversation_id)
             _check_parent(session, row)
+            self._limits.check(session, owner, n_bytes=row.n_bytes)
+            conversation.n_bytes = ConversationRow.n_bytes + row.n_bytes
             session.add(row)
             session.flush()
             WORDS.put(session, row.number, row.text)
             conversation.leaf_id, conversation.updated_at = row.id, self._clock()
             if conversation.title_by == "opening" and conversation.title == UNTITLED:
                 conversation.entitle(opening_title(row.text), "opening")
-            return row.entry(_tree(session, conversation.id).siblings(row.id))
+            tree = _tree(session, conversation.id)
+            self._limits.check_tree(len(tree))
+            return row.entry(tree.siblings(row.id))
+
+
+def _write(
+    row: MessageRow,
+    conversation: ConversationRow,
+    text: str,
+    steps: Sequence[Mapping[str, Any]],
+    sources: Sequence[Mapping[str, Any]],
+) -> None:
+    """Put in how far an answer has come, and count what it takes."""
+    before = row.n_bytes
+    row.text = writable(text)
+    row.steps, row.sources = [dict(step) for step in steps], [dict(one) for one in sources]
+    conversation.n_bytes = ConversationRow.n_bytes + (row.n_bytes - before)
 
 
 def _check_parent(session: Session, row: MessageRow) -> None:
     """A person answers the assistant, the assistant a person, within one conversation."""
-    parent = session.scalar(
-        select(MessageRow).where(
+    answered = "assistant"
+    if row.parent_id is not None:
+        query = select(MessageRow.role).where(
             MessageRow.id == row.parent_id, MessageRow.conversation_id == row.conversation_id
         )
-    )
-    if row.parent_id is not None and parent is None:
-        raise NotFoundError(f"there is no message {row.parent_id!r} in this conversation")
-    if (parent.role if parent else "assistant") == row.role:
+        answered = found(session, query, "message in this conversation", row.parent_id)
+    if answered == row.role:
         raise InvalidParameterError(f"the {row.role} cannot answer a message of their own")
 
 
 def _find(session: Session, owner: Owner, message_id: str) -> tuple[MessageRow, ConversationRow]:
-    row = session.scalar(select(MessageRow).where(MessageRow.id == message_id))
-    if row is None:
-        raise NotFoundError(f"there is no message {message_id!r}")
+    query = select(MessageRow).where(MessageRow.id == message_id)
+    row: MessageRow = found(session, query, "message", message_id)
     try:
         return row, find_conversation(session, owner, row.conversation_id)
     except NotFoundError:

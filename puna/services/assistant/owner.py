@@ -13,6 +13,7 @@ from sqlalchemy import ForeignKey, Select, String
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.errors import NotFoundError
+from puna.services.assistant.text import writable
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -40,7 +41,7 @@ def own(query: Query, table: type[Owned], owner: Owner) -> Query:
 
 def found(session: Session, query: Select[*tuple[Any, ...]], what: str, name: str) -> Any:
     """Return the one row; NotFoundError where there is none, or it is somebody else's."""
-    row = session.scalar(query)
+    row = session.scalar(query) if name == writable(name) else None
     if row is None:
         raise NotFoundError(f"there is no {what} {name!r}")
     return row

@@ -19,9 +19,13 @@ from puna.accounts.store import Store
 from puna.engine.request import SamplingParams
 from puna.errors import InvalidParameterError
 from puna.services.assistant.owner import Owned, Owner, found, own
+from puna.services.assistant.text import writable
 
 LONGEST_NAME = 80
 LONGEST_INSTRUCTIONS = 20_000
+LONGEST_MODEL = 200
+MOST_TOOLS = 200
+LONGEST_TOOL = 200
 MOST_PRESETS = 200  # of one person
 _NAMES = (
     "temperature top_k top_p min_p repetition_penalty presence_penalty frequency_penalty "
@@ -186,7 +190,8 @@ def _find(session: Session, owner: Owner, preset_id: str) -> PresetRow:
 
 
 def _write(row: PresetRow, preset: Preset) -> None:
-    row.name, row.instructions, row.model = preset.name, preset.instructions, preset.model
+    row.name, row.instructions = writable(preset.name), writable(preset.instructions)
+    row.model = writable(preset.model)
     row.parameters = dict(preset.parameters)
     row.tools = None if preset.tools is None else list(preset.tools)
 
@@ -197,6 +202,13 @@ def _check(preset: Preset) -> None:
     if len(preset.instructions) > LONGEST_INSTRUCTIONS:
         raise InvalidParameterError(
             f"a preset's instructions have at most {LONGEST_INSTRUCTIONS:,} characters"
+        )
+    if len(preset.model) > LONGEST_MODEL:
+        raise InvalidParameterError(f"a model's name has at most {LONGEST_MODEL} characters")
+    tools = preset.tools or ()
+    if len(tools) > MOST_TOOLS or any(len(name) > LONGEST_TOOL for name in tools):
+        raise InvalidParameterError(
+            f"a preset names at most {MOST_TOOLS} tools, in {LONGEST_TOOL} characters each"
         )
     if unknown := sorted(preset.parameters.keys() - PARAMETERS):
         known = ", ".join(sorted(PARAMETERS))

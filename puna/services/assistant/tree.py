@@ -29,6 +29,9 @@ class Tree:
             self._nodes[node.id] = node
             self._children.setdefault(node.parent_id, []).append(node.id)
 
+    def __len__(self) -> int:
+        return len(self._nodes)
+
     def __contains__(self, message_id: object) -> bool:
         return message_id in self._nodes
 

@@ -11,7 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from puna.chat import Delta, FinishReason, Message, ToolCall
-from puna.services.assistant.citations import CountTokens, MarkFilter, Sources, read, resolve
+from puna.services.assistant.citations import (
+    Citing,
+    CountTokens,
+    MarkFilter,
+    Sources,
+    read,
+    resolve,
+)
 from puna.services.assistant.events import Cited, Event, Said
 from puna.services.assistant.messages import Entry
 from puna.services.assistant.prompt import call_messages
@@ -41,6 +48,8 @@ class GrowingAnswer:
         self._marks.push(self.text)  # which may end within code
         self._marks.flush()
         self._cited = {int(one["number"]) for one in self._cited_before}
+        self._citing = Citing(self.sources)
+        list(self._citing.push(self.text))  # the sentence that is open
         self._uncounted = ""  # said since the model last told what it took
         self._spoke_at = 0.0  # when that began
         self._unseen = 0  # steps at the beginning that the model does not hear of
@@ -99,8 +108,9 @@ class GrowingAnswer:
         new_paragraph = not self.steps[-1]["text"] and bool(self.text)
         self.steps[-1]["text"] += text
         self._count.setdefault("first_word_s", round(time.monotonic() - self._begun, 3))
-        yield Said((PARAGRAPH if new_paragraph else "") + text)
-        yield from self._newly_cited()
+        text = (PARAGRAPH if new_paragraph else "") + text
+        yield Said(text)
+        yield from self._newly_cited(text)
 
     def forget_rounds(self) -> None:
         """Have the model see nothing of the rounds up to now: the person called, not the model."""
@@ -133,10 +143,8 @@ class GrowingAnswer:
         cited = {**before, **fresh}
         return [*cited.values()] or [one.as_json() for one in read(self.text, self.sources)]
 
-    def _newly_cited(self) -> Iterator[Event]:
-        if not len(self.sources) or "]" not in self.steps[-1]["text"]:
-            return
-        for citation in resolve(self.text, self.sources):
+    def _newly_cited(self, text: str) -> Iterator[Event]:
+        for citation in self._citing.push(text):
             if citation.number not in self._cited:
                 self._cited.add(citation.number)
                 yield Cited(citation)

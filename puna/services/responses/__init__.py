@@ -4,6 +4,6 @@ In: a tenant, plain objects.  Out: the same again, until they are deleted.
 Knows neither HTTP nor how an answer is made.
 """
 
-from puna.services.responses.responses import Item, Kept, Responses
+from puna.services.responses.responses import Item, Kept, ResponseBounds, Responses
 
-__all__ = ["Item", "Kept", "Responses"]
+__all__ = ["Item", "Kept", "ResponseBounds", "Responses"]

@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from puna.accounts import Links, Sessions, Users
-from puna.services.assistant.archive import Archive
 from puna.services.assistant.owner import Owner
 from tests.server.web.talking import COUNTING, PATIENCE_MS, Server, ask, stop
+from tests.services.assistant.conftest import brought
 
 pytestmark = pytest.mark.default_model
 
@@ -108,7 +108,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     said = [text for n in range(MESSAGES // 2) for text in (f"Question {n}?", ANSWER)]
     roles = ("user", "assistant")
     messages = [{"role": roles[at % 2], "content": text} for at, text in enumerate(said)]
-    talk = Archive(store).bring(Owner(user.tenant_id, user.id), messages)
+    talk = brought(store, Owner(user.tenant_id, user.id), messages)
     session = Sessions(store).create(user.id)
     cookie = {"name": "puna_session", "value": session, "url": server.address}
     with browser.new_context() as context:

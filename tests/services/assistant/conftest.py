@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT
 from puna.accounts.users import UserRow
+from puna.services.assistant.archive import Archive
+from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.owner import Owner
+from puna.services.assistant.saved import conversations_in
 from tests.sqlite import new_url
 
 
@@ -54,3 +58,9 @@ def person(store: Store, name: str) -> Owner:
     with store.write() as session:
         session.add(row)
     return Owner(OWNER_TENANT, row.id)
+
+
+def brought(store: Store, owner: Owner, document: object) -> Conversation:
+    """Bring one conversation in, as the page does."""
+    talks = conversations_in(json.dumps(document).encode())
+    return Archive(store).bring(owner, talks)[0]

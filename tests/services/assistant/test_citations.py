@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 from puna.services.assistant.citations import (
+    Citing,
     MarkFilter,
     Source,
     Sources,
@@ -130,3 +134,30 @@ def test_passages_are_taken_until_the_budget_is_spent() -> None:
 def test_a_passage_found_again_keeps_its_number(sources: Sources) -> None:
     assert sources.add("f1", "lease.pdf", LEASE).number == 1
     assert len(sources) == 2
+
+
+def test_a_growing_answer_is_cited_as_the_whole_one(sources: Sources) -> None:
+    text = "Keep a cat [1, 2]. Notice takes three months [1]! Ann earns 20\n[2] and [9] more."
+    whole = [(c.number, c.quote, c.quote_line) for c in resolve(text, sources)]
+    for pieces in (re.findall(r"\[[^]]*\]|[^[]", text), re.findall(r"[^]]*\]|.+", text), [text]):
+        assert "".join(pieces) == text
+        citing = Citing(sources)
+        grown = [one for piece in pieces for one in citing.push(piece)]
+        assert [(c.number, c.quote, c.quote_line) for c in grown] == whole
+
+
+def test_each_word_of_a_long_answer_costs_the_same() -> None:
+    """A hundred times longer takes about a hundred times as long: a rescan would take 10,000."""
+    sources = Sources()
+    for number in range(1, 6):
+        sources.add("f", "a.txt", Passage(number, f"Line {number}.", Place(number, number)))
+
+    def took_s(words: int) -> float:
+        citing, begun = Citing(sources), time.process_time()
+        for number in range(words):
+            list(citing.push(f" word [{number % 5 + 1}]."))
+        return time.process_time() - begun
+
+    took_s(200)
+    short = min(took_s(200) for _ in range(5))
+    assert took_s(20_000) < 600 * short

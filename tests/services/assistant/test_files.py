@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from puna.accounts.store import Store
-from puna.errors import FileRefusedError, NotFoundError
+from puna.errors import NotFoundError, RoomError
 from puna.services.assistant.conversations import Conversations
 from puna.services.assistant.files import FileLimits, Files, file_name
 from tests.services.assistant.conftest import person
@@ -67,10 +67,10 @@ def test_a_person_may_keep_so_many_files_and_bytes(store: Store) -> None:
     ann = person(store, "ann")
     files = Files(store, FileLimits(files=2, bytes_in_all=1000))
     first = files.add(ann, "a.txt", b"a" * 600)
-    with pytest.raises(FileRefusedError, match="delete others"):
+    with pytest.raises(RoomError, match="delete others"):
         files.add(ann, "b.txt", b"b" * 600)
     files.add(ann, "c.txt", b"c")
-    with pytest.raises(FileRefusedError, match="2 files"):
+    with pytest.raises(RoomError, match="2 files"):
         files.add(ann, "d.txt", b"d")
     assert (files.kept(ann).files, files.kept(ann).n_bytes) == (2, 601)
     files.delete(ann, first.id)

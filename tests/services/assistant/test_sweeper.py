@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,16 +13,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from puna.accounts.store import Store
-from puna.services.assistant.archive import Archive
 from puna.services.assistant.conversations import Conversations
 from puna.services.assistant.finding import Finding
 from puna.services.assistant.index import WordIndex
 from puna.services.assistant.indexes import EVERY_INDEX, MESSAGE_WORDS
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.sweeper import PAGES, Sweeper, sweep
-from tests.services.assistant.conftest import person
+from tests.services.assistant.conftest import brought, person
 
 DELETION_S = 0.1
 CONVERSATIONS = 5_000
@@ -34,7 +36,7 @@ def later() -> None:
 
 def talk(store: Store, owner: Owner, *words: str) -> str:
     said = [{"role": "user", "content": text} for text in words]
-    return Archive(store).bring(owner, said).id
+    return brought(store, owner, said).id
 
 
 def letters(store: Store) -> bytes:
@@ -142,3 +144,48 @@ def test_sweeping_does_nothing_where_nothing_was_deleted(store: Store, cleared: 
         Conversations(store).delete_all(ann)
     sweep(store, EVERY_INDEX)
     assert bool(Finding(store).find(ann, "okapi")) != cleared
+
+
+class Stumbling(WordIndex):
+    """Fails a few times in a way that nobody foresaw."""
+
+    def __init__(self, table: str, failures: int) -> None:
+        super().__init__(table)
+        self.left = failures
+
+    def rewrite(self, session: Session, pages: int) -> bool:
+        if self.left:
+            self.left -= 1
+            raise RuntimeError("a bug")
+        return super().rewrite(session, pages)
+
+
+def test_a_sweep_that_fails_is_told_once_counted_and_tried_again(
+    lite: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, index = person(lite, "ann"), Stumbling("assistant_message_words", 3)
+    gone, lapses = talk(lite, ann, "rhinoceros " * 2_000), []
+    sweeper = Sweeper(lite, [index], lambda: lapses.append(1), again_s=0.01)
+    Conversations(lite, sweep_soon=sweeper.wake).delete(ann, gone)
+    deadline = time.monotonic() + 20
+    while b"rhinoceros" in letters(lite) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    sweeper.close()
+    assert b"rhinoceros" not in letters(lite)
+    assert len(lapses) == 3
+    told = [record for record in caplog.records if "to be swept later" in record.getMessage()]
+    assert len(told) == 1
+
+
+def test_a_sweep_that_fails_for_ever_keeps_no_process_alive(tmp_path: Path) -> None:
+    code = (
+        "from puna.accounts.store import Store\n"
+        "from puna.services.assistant.sweeper import Sweeper\n"
+        "class Broken:\n"
+        "    def rewrite(self, session, pages):\n"
+        "        raise RuntimeError\n"
+        f"store = Store.open('sqlite:///{tmp_path}/puna.db')\n"
+        "Sweeper(store, [Broken()], again_s=3600).wake()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, check=True, capture_output=True)
+    assert b"to be swept later" in done.stderr

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -11,7 +14,7 @@ from puna.accounts import Tenants
 from puna.accounts.store import Store
 from puna.accounts.tenants import OWNER_TENANT
 from puna.errors import ConflictError, InvalidParameterError, NotFoundError
-from puna.services.responses import Item, Kept, Responses
+from puna.services.responses import Item, Kept, ResponseBounds, Responses
 from puna.services.responses.responses import LONGEST_HISTORY, ResponseRow
 
 
@@ -108,3 +111,75 @@ def test_the_table_is_as_the_model_says(store: Store) -> None:
     with store.read() as session:
         columns = session.connection().exec_driver_sql("SELECT * FROM responses").keys()
     assert set(columns) == {column.name for column in ResponseRow.__table__.columns}
+
+
+def clock_of(moments: list[datetime]) -> Callable[[], datetime]:
+    """The moment that stands there now."""
+    return lambda: moments[0]
+
+
+def test_a_turn_is_kept_for_its_days(store: Store) -> None:
+    now = [datetime(2026, 3, 2, tzinfo=UTC)]
+    responses = Responses(store, clock_of(now), ResponseBounds(days=30))
+    responses.keep(OWNER_TENANT, turn("a"))
+    now[0] += timedelta(days=29)
+    responses.keep(OWNER_TENANT, turn("b", "a"))
+    assert (responses.forget_old(), responses.get(OWNER_TENANT, "a").id) == (0, "a")
+    now[0] += timedelta(days=1)
+    for ask in (responses.get, responses.delete, responses.history):
+        with pytest.raises(NotFoundError, match="30 days"):
+            ask(OWNER_TENANT, "a")
+    with pytest.raises(NotFoundError):
+        responses.history(OWNER_TENANT, "b")
+    assert (responses.forget_old(), responses.forget_old()) == (1, 0)
+    assert responses.get(OWNER_TENANT, "b").id == "b"
+
+
+def test_a_tenants_oldest_turns_make_room(store: Store) -> None:
+    other = Tenants(store).create("Others").id
+    responses = Responses(store, bounds=ResponseBounds(n_bytes=10_000))
+    responses.keep(other, turn("theirs", text="x" * 3_000))
+    responses.keep(OWNER_TENANT, replace(turn("made", text="x" * 3_000), ended=False))
+    for number in range(20):
+        responses.keep(OWNER_TENANT, turn(f"t{number}", text="x" * 3_000))
+        with store.read() as session:
+            kept = select(func.sum(ResponseRow.n_bytes)).where(
+                ResponseRow.tenant_id == OWNER_TENANT
+            )
+            assert int(session.scalar(kept) or 0) <= 10_000
+    assert responses.get(OWNER_TENANT, "t19").id == "t19"
+    assert responses.get(OWNER_TENANT, "made").ended is False
+    assert responses.get(other, "theirs").id == "theirs"
+    for gone in ("t0", "t17"):
+        with pytest.raises(NotFoundError):
+            responses.get(OWNER_TENANT, gone)
+
+
+def test_how_a_turn_ends_is_counted_too(store: Store) -> None:
+    responses = Responses(store, bounds=ResponseBounds(n_bytes=10_000))
+    responses.keep(OWNER_TENANT, turn("old", text="x" * 4_000))
+    responses.keep(OWNER_TENANT, replace(turn("a"), ended=False))
+    said = {**turn("a").response, "output": [{"text": "y" * 8_000}]}
+    responses.finish(OWNER_TENANT, Kept([], said))
+    assert responses.get(OWNER_TENANT, "a").response == said
+    with pytest.raises(NotFoundError):
+        responses.get(OWNER_TENANT, "old")
+
+
+def test_one_turn_that_is_too_large_by_itself_is_kept_alone(store: Store) -> None:
+    responses = Responses(store, bounds=ResponseBounds(n_bytes=1_000))
+    responses.keep(OWNER_TENANT, turn("a"))
+    responses.keep(OWNER_TENANT, turn("b", text="x" * 3_000))
+    assert responses.get(OWNER_TENANT, "b").id == "b"
+    with pytest.raises(NotFoundError):
+        responses.get(OWNER_TENANT, "a")
+
+
+def test_a_deleted_turn_leaves_no_byte(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/puna.db")
+    responses = Responses(store)
+    responses.keep(OWNER_TENANT, turn("a", text="rhinoceros " * 2_000))
+    assert b"rhinoceros" in (tmp_path / "puna.db").read_bytes()
+    responses.delete(OWNER_TENANT, "a")
+    store.close()
+    assert b"rhinoceros" not in (tmp_path / "puna.db").read_bytes()

@@ -16,7 +16,7 @@ from puna.server.web import words
 from puna.server.web.console.listing import Cell, Field, Form, Listing, Row
 from puna.server.web.console.names import names_of
 from puna.server.web.console.page import listing_page
-from puna.server.web.conversations import download
+from puna.server.web.exports import download
 from puna.server.web.house import House
 from puna.server.web.reading import Form as Body
 from puna.server.web.visit import Visit

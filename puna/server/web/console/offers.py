@@ -7,6 +7,7 @@ A server that is slow to start goes on starting between two looks at it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from puna.errors import PunaError
 from puna.services.assistant.tools.remote import RemoteTools
 
 PATIENCE_S = 2.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,6 @@ class Offers:
             return Offer(await self._remote.offers(name))
         except PunaError as error:
             return Offer(fault=str(error))
+        except Exception:
+            log.exception("a tool server could not be asked for what it offers")
+            return Offer(fault="it could not be asked; the server's log says why")

@@ -5,6 +5,7 @@ A model's name in, a `Pull` out that tells how far it is.  Knows no page.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from puna.server.web import words
 
 Fetch = Callable[[str, Progress], Path]
 KEPT = 8  # finished ones that still are shown
+
+log = logging.getLogger(__name__)
 
 
 class Pull:
@@ -42,6 +45,9 @@ class Pull:
             fetch(self.name, self.tell)
         except (PunaError, OSError) as error:
             self.words, self.failed = f"Not fetched: {error}", True
+        except Exception:
+            log.exception("a model could not be fetched")
+            self.words, self.failed = "Not fetched; the server's log says why.", True
         else:
             self.share, self.words = 1.0, "Fetched."
         self.done = True

@@ -13,7 +13,7 @@ from puna.server.web.charts import Bar, bars
 from puna.server.web.console.listing import Cell, Listing, Row
 from puna.server.web.console.names import names_of
 from puna.server.web.console.page import listing_page
-from puna.server.web.conversations import download
+from puna.server.web.exports import download
 from puna.server.web.visit import Visit
 
 DAYS = 30

@@ -13,9 +13,10 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from puna.errors import FileRefusedError
+from puna.errors import FileRefusedError, TooLargeError
 from puna.services.assistant.reading.document import Document, Kind, Line
 from puna.services.assistant.reading.kinds import kind_of
+from puna.services.assistant.text import writable
 
 CHILDREN = threading.BoundedSemaphore(2)  # files parsed at once; the cores belong to the answers
 
@@ -34,10 +35,10 @@ class ReadingLimits:
 
 
 def read(name: str, data: bytes, limits: ReadingLimits | None = None) -> Document:
-    """Return what stands in the file; FileRefusedError if it is unreadable or passes a limit."""
+    """Return what stands in the file; FileRefusedError or TooLargeError if it cannot be read."""
     limits = limits or ReadingLimits()
     if len(data) > limits.file_bytes:
-        raise FileRefusedError(
+        raise TooLargeError(
             f"{name!r} has {len(data) >> 20} MiB, and a file may have {limits.file_bytes >> 20}"
         )
     kind = kind_of(name, data)
@@ -45,11 +46,15 @@ def read(name: str, data: bytes, limits: ReadingLimits | None = None) -> Documen
         answer = _run(name, kind, data, limits)
     if "error" in answer:
         raise FileRefusedError(f"{name!r} cannot be read: {answer['error']}")
-    lines = tuple(Line(**line) for line in answer["lines"])
+    lines = tuple(_line(line) for line in answer["lines"])
     if not lines:
         hint = "; it may hold pictures of pages alone" if kind == "pdf" else ""
         raise FileRefusedError(f"{name!r} holds no text{hint}")
     return Document(kind, lines, answer["pages"])
+
+
+def _line(line: dict[str, Any]) -> Line:
+    return Line(**{**line, "text": writable(line["text"]), "heading": writable(line["heading"])})
 
 
 def _run(name: str, kind: Kind, data: bytes, limits: ReadingLimits) -> dict[str, Any]:
