@@ -6,7 +6,6 @@ Built once by whoever starts the server.  Knows no request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,11 +61,6 @@ class House:
     paces: Paces = field(default_factory=Paces)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
     bringing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BROUGHT_AT_ONCE))
-
-    @property
-    def hosts(self) -> Collection[str]:
-        """The names that the server answers to."""
-        return self.desk.settings.hosts
 
     @property
     def default_model(self) -> str:

@@ -63,7 +63,7 @@ class Site:
         handlers = dict.fromkeys((*failures.EXPECTED, Exception), failures.answer)
         site = Starlette(routes=routes(), exception_handlers=handlers)
         site.state.house = house
-        self._guarded = Guard(site, house.hosts)
+        self._guarded = Guard(site)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

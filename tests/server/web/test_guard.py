@@ -14,7 +14,10 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
+from puna.accounts import Caller
+from puna.server import ServerSettings, guard
 from puna.server.headers import ON_EVERY_ANSWER
 from puna.server.web import assets
 from puna.server.web.guard import Guard
@@ -49,9 +52,18 @@ SITE = Starlette(
 )
 
 
+def guarded() -> ASGIApp:
+    """The site behind both guards, as the application has it."""
+
+    async def nothing(_: Caller) -> dict[str, str]:
+        return {}
+
+    return guard.Guard(Guard(SITE), ServerSettings(hosts=["localhost"]), nothing)
+
+
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(Guard(SITE, ["localhost"]), base_url="http://localhost")
+    return TestClient(guarded(), base_url="http://localhost")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +84,7 @@ def test_every_kind_of_answer_has_its_headers(client: TestClient, path: str) -> 
 
 
 def test_over_tls_the_browser_is_told_to_stay_there() -> None:
-    client = TestClient(Guard(SITE, ["localhost"]), base_url="https://localhost")
+    client = TestClient(guarded(), base_url="https://localhost")
     assert client.get("/").headers["strict-transport-security"].startswith("max-age=31536000")
 
 
