@@ -115,6 +115,12 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     keeping = asyncio.gather(
         desk.keep_books(),
         repeated("tidying", partial(_tidy, services), TIDY_S, desk.tally),
+        repeated(
+            "ending cancelled responses",
+            partial(app.state.under_way.heed, services.responses),
+            settings.renew_s,
+            desk.tally,
+        ),
     )
     warming = asyncio.create_task(app.state.pulse.ailment())
     site: Site | None = app.state.site

@@ -39,6 +39,7 @@ from puna.services.responses import Kept, Responses
 router = APIRouter(tags=["responses"], responses=failures.RESPONSES)
 
 Id = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_ZERO)]
+LOOKS, LOOK_AGAIN_S = 50, 0.1  # for another process to end what it makes
 LOST = {"code": "server_error", "message": "the server ended before it had answered"}
 
 
@@ -117,10 +118,11 @@ async def cancel_response(response_id: Id, request: Request, caller: ChatCaller)
     response = under_way.find(caller.tenant_id, response_id)
     if response is not None and under_way.cancel(caller.tenant_id, response_id):
         return {**response, "status": "cancelled"}
-    kept = await asyncio.to_thread(_kept(request).get, caller.tenant_id, response_id)
-    if kept.response["status"] == "cancelled":
-        return kept.response
-    raise InvalidParameterError("the response has ended; only one under way can be cancelled")
+    kept = await _cancelled_elsewhere(_kept(request), caller.tenant_id, response_id)
+    ended = kept.ended or kept.lost
+    if ended and kept.response["status"] != "cancelled":
+        raise InvalidParameterError("the response has ended; only one under way can be cancelled")
+    return kept.response
 
 
 @router.get(
@@ -145,6 +147,17 @@ def _kept(request: Request) -> Responses:
 def _under_way(request: Request) -> UnderWay:
     under_way: UnderWay = request.app.state.under_way
     return under_way
+
+
+async def _cancelled_elsewhere(kept: Responses, tenant_id: str, response_id: str) -> Kept:
+    """Leave word for the process that makes it, and wait a while until that has ended it."""
+    found = await asyncio.to_thread(kept.cancel, tenant_id, response_id)
+    for _ in range(LOOKS):
+        if found.ended or found.lost:
+            break
+        await asyncio.sleep(LOOK_AGAIN_S)
+        found = await asyncio.to_thread(kept.get, tenant_id, response_id)
+    return found
 
 
 def _shown(kept: Kept) -> Object:

@@ -6,6 +6,7 @@ be followed a while beyond their end, as long as there is room.  Knows no HTTP.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from puna.errors import PunaError
 from puna.server.job import Job
 from puna.server.record import Record
 from puna.server.response_items import Object
+from puna.services.responses import Responses
 
 if TYPE_CHECKING:
     from puna.server.response_turn import Turn
@@ -59,6 +61,12 @@ class UnderWay:
         if found is not None:
             found[1].interrupt(ResponseCancelledError("the response was cancelled"))
         return found is not None
+
+    async def heed(self, kept: Responses) -> None:
+        """End those in the background that another process cancelled or deleted."""
+        mine = {key[1]: key for key, (turn, _) in self._turns.items() if turn.body.background}
+        for response_id in await asyncio.to_thread(kept.unwanted, list(mine)) if mine else ():
+            self.cancel(*mine[response_id])
 
     def record(self, turn: Turn) -> Record[Object]:
         """Begin the record of a turn's events; ended ones make room."""

@@ -7,7 +7,7 @@ holds its own turn alone, so that deleting it leaves no copy in later ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,6 +86,7 @@ class ResponseRow(Base):
     response: Mapped[str] = mapped_column(Text)
     created_at: Mapped[Any] = mapped_column(Moment)
     holder: Mapped[str | None] = mapped_column(String(200))  # who makes it, until it has ended
+    cancelled: Mapped[bool] = mapped_column(default=False)  # its holder is to end it
     n_bytes: Mapped[int] = mapped_column(BigInteger)
 
     def kept(self) -> Kept:
@@ -161,6 +162,21 @@ class Responses:
         if not turns[0].ended:
             raise ConflictError(f"{response_id} has not ended; build on it once it has")
         return [item for kept in reversed(turns) for item in kept.turn]
+
+    def cancel(self, tenant_id: str, response_id: str) -> Kept:
+        """Have whoever makes a turn end it soon; return it as it is now."""
+        with self._store.write() as session:
+            row = self._find(session, tenant_id, response_id)
+            row.cancelled = row.holder is not None
+            return row.kept()
+
+    def unwanted(self, response_ids: Collection[str]) -> set[str]:
+        """Return those of these turns, made here, that are to end: cancelled, or deleted."""
+        query = select(ResponseRow.id).where(
+            ResponseRow.id.in_(response_ids), ResponseRow.cancelled.is_(False)
+        )
+        with self._store.read() as session:
+            return set(response_ids) - set(session.scalars(query))
 
     def delete(self, tenant_id: str, response_id: str) -> None:
         """Delete a turn for good; NotFoundError where there is none of this tenant."""
