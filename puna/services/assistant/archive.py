@@ -44,11 +44,12 @@ Ids = Mapping[str, str]  # from those of a document to those of here
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A conversation that is about to be kept."""
+class Prepared:
+    """A conversation that is about to be kept, and the words of each of its messages."""
 
     conversation: ConversationRow
     messages: Sequence[MessageRow]
+    words: Sequence[str]
 
 
 class Archive:
@@ -96,10 +97,18 @@ class Archive:
 
         `files` are the ids here of the documents' files; those of no other are kept.
         """
-        # All that takes time is done before: who writes keeps others from it.
-        made = [self._made(owner, talk, files or {}) for talk in talks]
+        return self.keep(owner, self.prepared(owner, talks, files or {}))
+
+    def prepared(
+        self, owner: Owner, talks: Sequence[SavedConversation], files: Ids
+    ) -> list[Prepared]:
+        """Do all that takes time before a transaction, which keeps others from writing."""
+        return [self._prepared(owner, talk, files) for talk in talks]
+
+    def keep(self, owner: Owner, made: Sequence[Prepared]) -> list[Conversation]:
+        """Keep conversations in one transaction; RoomError where they are too much."""
         rows = [row for one in made for row in one.messages]
-        words = [" ".join(folded_words(row.text)) for row in rows]
+        words = [folded for one in made for folded in one.words]
         n_bytes = sum(one.conversation.n_bytes for one in made)
         with self._store.write() as session:
             self._limits.check(session, owner, conversations=len(made), n_bytes=n_bytes)
@@ -110,14 +119,15 @@ class Archive:
             WORDS.add(session, dict(zip((row.number for row in rows), words, strict=True)))
         return [one.conversation.conversation() for one in made]
 
-    def _made(self, owner: Owner, talk: SavedConversation, files: Ids) -> _Made:
+    def _prepared(self, owner: Owner, talk: SavedConversation, files: Ids) -> Prepared:
         row = ConversationRow.new(owner, self._clock(), talk.title, talk.model)
         ids = {message.id: new_id("msg") for message in talk.messages}
         messages = [self._row(row.id, message, ids, files) for message in talk.messages]
         row.leaf_id = ids.get(talk.leaf or "") or messages[-1].id
         row.created_at = talk.created_at or row.created_at
         row.n_bytes = sum(message.n_bytes for message in messages)
-        return _Made(row, messages)
+        words = [" ".join(folded_words(message.text)) for message in messages]
+        return Prepared(row, messages, words)
 
     def _row(self, conversation_id: str, message: SavedMessage, ids: Ids, files: Ids) -> MessageRow:
         return MessageRow(

@@ -104,8 +104,9 @@ class Bundles:
 
     def _brought(self, owner: Owner, bundle: Bundle, ids: Ids) -> list[Conversation]:
         """Keep the conversations, and let each have its files."""
+        prepared = self._archive.prepared(owner, bundle.talks, ids)
         with self._store.write():
-            made = self._archive.bring(owner, bundle.talks, ids)
+            made = self._archive.keep(owner, prepared)
             for conversation, talk in zip(made, bundle.talks, strict=True):
                 mentioned = [ids[one] for one in talk.mentioned if one in ids]
                 self._files.attach(owner, mentioned, conversation.id)
@@ -114,7 +115,10 @@ class Bundles:
     def _documents(self, owner: Owner, conversation_id: str | None) -> Iterator[tuple[str, str]]:
         ids = [conversation_id] if conversation_id else self._archive.every_id(owner)
         for number, one in enumerate(ids, start=1):
-            talk = self._archive.json(owner, one)
+            try:
+                talk = self._archive.json(owner, one)
+            except NotFoundError:  # deleted a moment ago
+                continue
             stem = "".join(c if c.isalnum() else " " for c in talk["title"])
             name = f"{TALKS}{number:05} {' '.join(stem.split())[:60]}".rstrip()
             yield f"{name}.json", json.dumps(talk, ensure_ascii=False, indent=1)
