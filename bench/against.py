@@ -25,7 +25,7 @@ from bench.chart import draw
 from bench.compare import LOOKUP, START_NAME, Row, compare, compare_starts
 from bench.picture import write_pictures
 from bench.side import AbsentError, Side
-from bench.texts import edit, english
+from bench.texts import edits, english
 from bench.work import LARGE, SMALL, Prompts, Work
 from puna.formats import open_checkpoint
 from puna.kernels.native import choose_isa, measure_ceiling
@@ -86,7 +86,7 @@ def work_for(model: Path) -> tuple[list[Work], Prompts]:
     with open_checkpoint(model) as checkpoint:
         if checkpoint.file_bytes > LARGE_BYTES:
             return list(LARGE), english(checkpoint, 1, 64)
-        return [*SMALL, edit(checkpoint)], english(checkpoint, 8, 512)
+        return [*SMALL, *edits(checkpoint)], english(checkpoint, 8, 512)
 
 
 def sides(asked: argparse.Namespace) -> Iterator[Side]:

@@ -106,7 +106,7 @@ def _fastest(work: Work, sides: list[Side]) -> Side | None:
 
 def _that_matter(work: Work, sides: list[Side]) -> list[Side]:
     """A unified cache matters to several sequences, and is what lets a prefix be copied."""
-    if not work.lookup:
+    if not work.peers_guess:
         sides = [s for s in sides if LOOKUP not in s.setting]
     if work.shared and work.copies:
         return [s for s in sides if not s.setting.endswith("unified KV off")]

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from bench.against import RESULTS, arguments, facts, sides
+from bench.against import DISAGREE, RESULTS, agreement, arguments, facts, sides, work_for
 from bench.compare import Row, compare
 from bench.lines import Panel, draw
 from bench.picture import write_pictures
@@ -43,6 +43,7 @@ def main() -> None:
     asked = arguments("python -m bench.growth")
     puna, *peers = sides(asked)
     report: dict[str, Any] = facts(asked)
+    report |= agreement(asked.model, puna, peers[0], work_for(asked.model)[1])
     for axis, works in AXES.items():
         if asked.only in axis:
             points = [
@@ -82,8 +83,8 @@ def table(axis: str, points: Iterable[Point]) -> str:
 
 
 def write(asked: argparse.Namespace, report: dict[str, Any]) -> None:
-    """Keep the figures and their chart, if all were measured."""
-    if not asked.only:
+    """Keep the figures and their chart, if all were measured and of use."""
+    if not asked.only and report.get("perplexities") != DISAGREE:
         RESULTS.mkdir(exist_ok=True)
         stem = RESULTS / f"growth-{report['model']}-{report['isa']}"
         Path(f"{stem}.json").write_text(json.dumps(report, indent=1) + "\n")

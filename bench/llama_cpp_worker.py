@@ -40,7 +40,7 @@ class Side:
         self.model = lib.llama_model_load_from_file(path.encode(), lib.llama_model_default_params())
         self.vocabulary = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(self.model))
         self.threads, self.flash, self.unified = threads, flash, unified
-        self.guess = LlamaPromptLookupDecoding(num_pred_tokens=guessed) if guessed else None
+        self.guessed = guessed
         self.batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
         self.context: Any = None
         self.held: tuple[Work, int] | None = None  # what the context has read
@@ -51,7 +51,7 @@ class Side:
         if work.shared or not work.new:
             return self.measure_all(work, seed)
         self.hold(work, seed)
-        if self.guess:
+        if self.guessed:
             return self.measure_guessing(work, seed)
         start, tokens = perf_counter(), self.first
         for step in range(work.new):
@@ -62,9 +62,10 @@ class Side:
         """Time the tokens that follow one prompt; guesses that are true come for less."""
         (prompt,) = work.prompts(self.vocabulary, seed)
         text, length = [*prompt, *self.first], work.context + 1 + work.new
+        guess = LlamaPromptLookupDecoding(num_pred_tokens=self.guessed)
         start = perf_counter()
         while len(text) < length:
-            guesses = self.guess(np.array(text, np.intc)).tolist()[: length - len(text) - 1]
+            guesses = guess(np.array(text, np.intc)).tolist()[: length - len(text) - 1]
             rows = enumerate([text[-1], *guesses], len(text) - 1)
             picked = self.decode([(token, position, 0, True) for position, token in rows])
             text += picked[: 1 + agreeing(guesses, picked)]

@@ -6,6 +6,7 @@ In: a checkpoint's tokenizer and template.  Out: token ids, the same for every e
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from bench.work import Prompts, Work
@@ -30,13 +31,17 @@ DOCUMENT = {
 QUESTION = "Repeat this JSON document with the year 1843 replaced by 1844:"
 
 
-def edit(checkpoint: Checkpoint) -> Work:
-    """Answer with a document that is nearly the prompt's; tokens may be guessed from it."""
+def edits(checkpoint: Checkpoint) -> list[Work]:
+    """Answer with a document that is nearly the prompt's; tokens may be guessed from it.
+
+    llama.cpp itself guesses nothing; llama-cpp-python, which drives it here, can.
+    """
     tokenizer = Tokenizer.from_checkpoint(checkpoint)
     text = f"{QUESTION}\n\n```json\n{json.dumps(DOCUMENT, indent=2)}\n```"
     spans = choose_template(checkpoint, tokenizer).render([Message("user", text)])
     ids = encode_prompt(tokenizer, spans)
-    return Work("edit of a JSON document", 1, len(ids), 128, lookup=True, given=[ids])
+    work = Work("edit of a JSON document", 1, len(ids), 128, lookup=True, given=[ids])
+    return [work, replace(work, name="the same edit, peers guess too", peers_guess=True)]
 
 
 def english(checkpoint: Checkpoint, windows: int, window_tokens: int) -> Prompts:

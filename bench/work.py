@@ -26,6 +26,7 @@ class Work:
     shared: int = 0
     copies: bool = True  # a peer reads what is shared once and copies it; else once a request
     lookup: bool = False  # tokens may be guessed from the prompt
+    peers_guess: bool = False  # by peers, too
     given: Prompts = field(default_factory=list)  # these prompts; else random ones
     most_rounds: int = 100
 
@@ -57,7 +58,7 @@ SMALL = (
     Work("16 requests sharing 2,048 tokens", 16, 2064, 32, shared=2048),
     Work("the same, one prefill a request", 16, 2064, 32, shared=2048, copies=False, most_rounds=1),
 )
-"""For models of some hundred megabytes; the edit of `bench.texts` joins them."""
+"""For models of some hundred megabytes; the edits of `bench.texts` join them."""
 LARGE = (
     Work("prefill of 64", 1, 64, 0),
     Work("decode, 1 sequence", 1, 16, 24),

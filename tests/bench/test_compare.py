@@ -58,11 +58,11 @@ def test_a_copied_prefix_needs_a_unified_cache_and_rounds_may_be_few() -> None:
         one.close()
 
 
-def test_a_peer_may_guess_where_puna_may() -> None:
+def test_a_peer_guesses_where_the_work_says_so() -> None:
     settings = {"unified KV off": "4", "prompt lookup of 2": "2"}
     puna, peers = side("Puna", "", "1"), [side("rival", s, t) for s, t in settings.items()]
-    for lookup, best in ((True, "prompt lookup of 2"), (False, "unified KV off")):
-        work = Work("edit", 1, 10, 5, lookup=lookup)
+    for guess, best in ((True, "prompt lookup of 2"), (False, "unified KV off")):
+        work = Work("edit", 1, 10, 5, lookup=True, peers_guess=guess)
         (row,) = compare(work, puna, peers, repeats=1)
         assert row.peer_setting == best
     for one in (puna, *peers):
