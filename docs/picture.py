@@ -1,6 +1,6 @@
 """Draws docs/chat.svg: a real chat, typed into a real terminal, as it stood at its end.
 
-    .venv/bin/python docs/picture.py     # wants tmux and the default model
+    PATH=.venv/bin:$PATH python docs/picture.py     # wants tmux and the default model
 
 In: nothing.  Out: the picture.  Invents nothing: what is drawn is what tmux shows.
 """
@@ -97,7 +97,7 @@ class Terminal:
 def talk(terminal: Terminal) -> Text:
     """Have the chat; return the screen at its end."""
     terminal.enter("clear", "$")
-    terminal.enter("make chat", ">")
+    terminal.enter("puna chat", ">")
     terminal.enter("Explain in one sentence what photosynthesis is.", ">")
     terminal.enter("Write a Python function that adds two numbers.", ">")
     return terminal.screen()
