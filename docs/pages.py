@@ -7,12 +7,14 @@ In: nothing.  Out: the pictures.  People and talks are made up; pages, numbers a
 
 from __future__ import annotations
 
+import asyncio
 import random
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,10 +24,23 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for the tests' Chromium an
 
 from playwright.sync_api import Browser, Page
 
-from puna.accounts import Keys, Ledger, Links, Plan, Plans, Price, Sessions, Store, Tenants, Users
+from puna.accounts import (
+    Caller,
+    Keys,
+    Ledger,
+    Links,
+    Plan,
+    Plans,
+    Price,
+    Sessions,
+    Store,
+    Tenants,
+    Users,
+)
+from puna.accounts.backups import Backups
 from puna.accounts.schema import utc_now
-from puna.chat import Usage
-from puna.config import Settings
+from puna.chat import Tool, Usage
+from puna.config import DEFAULT_MODEL, Settings
 from puna.formats.store import ModelStore
 from puna.llm.models import Models, ModelSettings
 from puna.server.app import create_app
@@ -45,7 +60,18 @@ DARK: Scheme = "dark"
 DESK, PHONE = (1280, 800), (375, 720)
 BUSY_S = 25  # how long the gauges are watched before their picture is taken
 
-CONSOLE = ("models", "usage", "tenants", "users", "keys", "plans", "audit")
+CONSOLE = (
+    "models",
+    "usage",
+    "tenants",
+    "users",
+    "keys",
+    "plans",
+    "credits",
+    "tools",
+    "backups",
+    "audit",
+)
 BY_NIGHT = {"chat", "empty", "memory", "settings", "console", *(f"console-{c}" for c in CONSOLE)}
 ON_PHONE = {"chat", "empty", "memory", "settings", "plan", "console", "console-keys"}
 BOTH = {"chat", "empty"}  # on a phone by night as well
@@ -76,6 +102,32 @@ def graze(herd: list[str]) -> int:
     return sum(animal == "llama" for animal in herd)
 ```
 """
+HERD = '''
+from mcp.server.mcpserver import MCPServer
+
+herd = MCPServer("herd")
+
+
+@herd.tool()
+def count_animals(kind: str) -> str:
+    """Count the animals of a kind in the herd book."""
+    return kind
+
+
+@herd.tool()
+def find_animal(name: str) -> str:
+    """Find an animal by its name, with its age and where it grazes."""
+    return name
+
+
+@herd.tool()
+def note_birth(name: str) -> str:
+    """Write a birth into the herd book."""
+    return name
+
+
+herd.run()
+'''
 TITLES = ("Packing list for Cusco", "Why bread rises at altitude", "A letter to the mayor")
 LONG = "Write a very long story in many chapters about a llama who crosses the Andes."
 
@@ -104,12 +156,44 @@ def opened() -> Iterator[Shop]:
         ana = Users(store).create("ana@example.org", "a long password", name="Ana", role="owner")
         owner = Owner(ana.tenant_id, ana.id)
         session = Sessions(store).create(ana.id)
+        home = stack.enter_context(at_home())
         furnish(store, session, ana.id)
         talk = converse(Assistant(store), owner)
-        model_store = ModelStore(Settings.from_environment().home)
+        lend_tools(Assistant(store))
+        Backups(store, home / "backups").make(actor=ana.id)
+        model_store = ModelStore(home)
         models = stack.enter_context(Models(model_store, ModelSettings()))
         app = create_app(Services.of(store, models), ServerSettings(), LateSite(store, model_store))
         yield Shop(stack.enter_context(served(app)), session, talk)
+
+
+@contextmanager
+def at_home() -> Iterator[Path]:
+    """A home whose path tells nothing of this machine, with the default model and a tool server."""
+    home = Path(tempfile.gettempdir()) / "puna"
+    model = ModelStore(Settings.from_environment().home).find(DEFAULT_MODEL)
+    (home / "models").mkdir(parents=True)
+    (home / "models" / DEFAULT_MODEL).symlink_to(model.parent)
+    (home / "herd.py").write_text(f"#!{sys.executable}\n{HERD}")
+    (home / "herd.py").chmod(0o700)
+    try:
+        with chdir(home):
+            yield home
+    finally:
+        shutil.rmtree(home)
+
+
+def lend_tools(assistant: Assistant) -> None:
+    """A tool server that answers, two of whose tools are allowed."""
+
+    async def offered() -> list[Tool]:
+        try:
+            return list(await assistant.remote.offers("herd"))
+        finally:
+            await assistant.close()
+
+    assistant.servers.add("herd", command=["./herd.py"])
+    assistant.servers.allow("herd", asyncio.run(offered())[:2])
 
 
 def furnish(store: Store, session: str, actor: str) -> None:
@@ -117,15 +201,24 @@ def furnish(store: Store, session: str, actor: str) -> None:
     price = Price(200_000, 50_000, 800_000)
     Plans(store).create(Plan("team", "Team", monthly_tokens=20_000_000, prices={"*": price}))
     bakery = Tenants(store).create("Bakery", "team", actor=actor)
-    token = Links(store, Users(store)).invite(bakery.id, actor=actor)
-    Links(store, Users(store)).accept(token, "luis@example.org", "another password", "Luis")
+    links = Links(store, Users(store))
+    token = links.invite(bakery.id, actor=actor)
+    luis = links.accept(token, "luis@example.org", "another password", "Luis")
+    links.invite(bakery.id, actor=actor)
     for name in ("till", "price list"):
         Keys(store).create(name, bakery.id, actor=actor)
-    chance, caller = random.Random(7), Sessions(store).verify(session).caller
-    for back in range(29, -1, -1):
+    Ledger(store).credit(bakery.id, 25_000_000, note="transfer of November", actor=actor)
+    buy(store, Sessions(store).verify(Sessions(store).create(luis.id)).caller, 1)
+    buy(store, Sessions(store).verify(session).caller, 30)
+
+
+def buy(store: Store, caller: Caller, days: int) -> None:
+    """Ask for a number of days."""
+    chance = random.Random(7)
+    for back in range(days - 1, -1, -1):
         then = utc_now() - timedelta(days=back)
         ledger = Ledger(store, lambda then=then: then)  # type: ignore[misc]
-        for _ in range(chance.choice((0, 0, 1, 2, 3, 5))):
+        for _ in range(chance.choice((1, 2, 3, 5))):
             usage = Usage(chance.randrange(100, 1600), chance.randrange(80, 700))
             ledger.settle(ledger.admit(caller, "smollm2", usage), usage, "success")
 
