@@ -60,7 +60,7 @@ EARLIER = [*shown(1, "Oslo", "cloudy"), *shown(2, "Lima", "sunny")]
 
 def ask(server: Served, question: str, **more: Any) -> Any:
     messages = [*EARLIER, {"role": "user", "content": question}]
-    body = {"model": MODEL, "messages": messages, "tools": [WEATHER], "temperature": 0}
+    body: Any = {"model": MODEL, "messages": messages, "tools": [WEATHER], "temperature": 0}
     return client(server).chat.completions.create(**body, max_tokens=48, **more)
 
 

@@ -89,7 +89,7 @@ def test_the_responses_helper_ends_with_the_whole_answers_calls(callers: Served,
     assert [(item.name, item.arguments) for item in final.output] == expected  # type: ignore[union-attr]
     deltas = [one for one in events if one.type == "response.function_call_arguments.delta"]
     assert len(deltas) > 2 * len(expected)
-    done = [one for one in events if one.type == "response.function_call_arguments.done"]
+    done: list[Any] = [one for one in events if one.type == "response.function_call_arguments.done"]
     assert [(one.name, one.arguments) for one in done] == expected
 
 
@@ -113,7 +113,7 @@ def test_a_call_under_way_is_seen_and_ended_as_incomplete(callers: Served) -> No
 @pytest.mark.parametrize("mode", ["auto", "required"])
 def test_tools_that_are_not_allowed_are_heard_of_and_not_called(callers: Served, mode: str) -> None:
     allowed = {"mode": mode, "tools": [{"type": "function", "function": {"name": "clock"}}]}
-    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    choice: Any = {"type": "allowed_tools", "allowed_tools": allowed}
     for seed in range(3):
         ask = request("json", tool_choice=choice, seed=seed, max_tokens=300)
         answer = client(callers).chat.completions.create(**ask)
@@ -124,17 +124,9 @@ def test_tools_that_are_not_allowed_are_heard_of_and_not_called(callers: Served,
     assert free.usage
     assert answer.usage.prompt_tokens == free.usage.prompt_tokens
     named = [{"type": "function", "name": "clock"}]
-    response = client(callers).responses.create(
-        model="json",
-        input="hello",
-        tools=FUNCTIONS,
-        tool_choice={"type": "allowed_tools", "mode": mode, "tools": named},  # type: ignore[arg-type]
-        max_output_tokens=300,
-    )
+    choice = {"type": "allowed_tools", "mode": mode, "tools": named}
+    ask = {"model": "json", "input": "hello", "tools": FUNCTIONS, "max_output_tokens": 300}
+    response = client(callers).responses.create(**ask, tool_choice=choice)
     kinds = {getattr(item, "name", item.type) for item in response.output}
     assert kinds == ({"clock"} if mode == "required" else {"message"})
-    assert response.tool_choice.model_dump() == {  # type: ignore[union-attr]
-        "type": "allowed_tools",
-        "mode": mode,
-        "tools": named,
-    }
+    assert response.tool_choice.model_dump() == choice
