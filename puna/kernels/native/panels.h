@@ -6,10 +6,21 @@
 
 namespace puna::PUNA_SIMD {
 
-struct Panel {
-    B32 v[8];               // see layout.h
-    F8 scale[2], bias[2];   // of columns 0-15 and 16-31; [1] is unset where a type has one for all 32
+// Registers that hold the sums of one group's eight rows. Sixteen, of simd_avx512.h, hold those of two groups.
+struct Eight {
+    static constexpr int kGroups = 1;
+    using Lanes = F8;
+    using Integers = I8;
+    using Bytes = B32;
+    using Words = W16;
 };
+
+template <class Width>
+struct PanelOf {
+    typename Width::Bytes v[8];                // see layout.h
+    typename Width::Lanes scale[2], bias[2];   // of columns 0-15 and 16-31; [1] is unset where a type has one for all 32
+};
+using Panel = PanelOf<Eight>;
 
 inline void open_nibbles(const uint8_t* q, B32* v) {
     for (int j = 0; j < 4; ++j) {

@@ -29,11 +29,13 @@ inline F8 load_i8(const int8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_ep
 inline F8 add(F8 a, F8 b) { return _mm256_add_ps(a, b); }
 inline F8 sub(F8 a, F8 b) { return _mm256_sub_ps(a, b); }
 inline F8 mul(F8 a, F8 b) { return _mm256_mul_ps(a, b); }
+inline F8 mul(F8 a, float b) { return mul(a, splat(b)); }
 inline F8 div(F8 a, F8 b) { return _mm256_div_ps(a, b); }
 inline F8 max(F8 a, F8 b) { return _mm256_max_ps(a, b); }
 inline F8 min(F8 a, F8 b) { return _mm256_min_ps(a, b); }
 inline F8 abs(F8 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 inline F8 fma(F8 a, F8 b, F8 c) { return _mm256_fmadd_ps(a, b, c); }
+inline F8 fma(F8 a, float b, F8 c) { return fma(a, splat(b), c); }
 inline F8 round(F8 a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 inline F8 zero_where_less(F8 a, F8 x, F8 bound) {
     return _mm256_andnot_ps(_mm256_cmp_ps(x, bound, _CMP_LT_OQ), a);

@@ -40,11 +40,13 @@ inline F8 load_i8(const int8_t* p) {
 inline F8 add(F8 a, F8 b) { return {vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)}; }
 inline F8 sub(F8 a, F8 b) { return {vsubq_f32(a.low, b.low), vsubq_f32(a.high, b.high)}; }
 inline F8 mul(F8 a, F8 b) { return {vmulq_f32(a.low, b.low), vmulq_f32(a.high, b.high)}; }
+inline F8 mul(F8 a, float b) { return {vmulq_n_f32(a.low, b), vmulq_n_f32(a.high, b)}; }
 inline F8 div(F8 a, F8 b) { return {vdivq_f32(a.low, b.low), vdivq_f32(a.high, b.high)}; }
 inline F8 max(F8 a, F8 b) { return {vmaxq_f32(a.low, b.low), vmaxq_f32(a.high, b.high)}; }
 inline F8 min(F8 a, F8 b) { return {vminq_f32(a.low, b.low), vminq_f32(a.high, b.high)}; }
 inline F8 abs(F8 a) { return {vabsq_f32(a.low), vabsq_f32(a.high)}; }
 inline F8 fma(F8 a, F8 b, F8 c) { return {vfmaq_f32(c.low, a.low, b.low), vfmaq_f32(c.high, a.high, b.high)}; }
+inline F8 fma(F8 a, float b, F8 c) { return {vfmaq_n_f32(c.low, a.low, b), vfmaq_n_f32(c.high, a.high, b)}; }
 inline F8 round(F8 a) { return {vrndnq_f32(a.low), vrndnq_f32(a.high)}; }
 
 inline float32x4_t zero_four_where_less(float32x4_t a, float32x4_t x, float32x4_t bound) {

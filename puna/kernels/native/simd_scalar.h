@@ -30,11 +30,13 @@ inline F8 load_i8(const int8_t* p) { return lanes([=](int i) { return static_cas
 inline F8 add(F8 a, F8 b) { return lanes([&](int i) { return a.v[i] + b.v[i]; }); }
 inline F8 sub(F8 a, F8 b) { return lanes([&](int i) { return a.v[i] - b.v[i]; }); }
 inline F8 mul(F8 a, F8 b) { return lanes([&](int i) { return a.v[i] * b.v[i]; }); }
+inline F8 mul(F8 a, float b) { return lanes([&](int i) { return a.v[i] * b; }); }
 inline F8 div(F8 a, F8 b) { return lanes([&](int i) { return a.v[i] / b.v[i]; }); }
 inline F8 max(F8 a, F8 b) { return lanes([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
 inline F8 min(F8 a, F8 b) { return lanes([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
 inline F8 abs(F8 a) { return lanes([&](int i) { return std::fabs(a.v[i]); }); }
 inline F8 fma(F8 a, F8 b, F8 c) { return lanes([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
+inline F8 fma(F8 a, float b, F8 c) { return lanes([&](int i) { return a.v[i] * b + c.v[i]; }); }
 inline F8 round(F8 a) { return lanes([&](int i) { return std::nearbyint(a.v[i]); }); }
 inline F8 zero_where_less(F8 a, F8 x, F8 bound) {
     return lanes([&](int i) { return x.v[i] < bound.v[i] ? 0.0f : a.v[i]; });

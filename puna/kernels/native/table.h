@@ -3,6 +3,7 @@
 #include "attention.h"
 #include "elementwise.h"
 #include "linear.h"
+#include "rows.h"
 
 namespace puna::PUNA_SIMD {
 

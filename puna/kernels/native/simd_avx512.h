@@ -1,0 +1,64 @@
+// Sixteen float lanes and 64 bytes in AVX-512 with VNNI, beside the eight of simd_avx2.h: two groups side by side.
+#pragma once
+#define PUNA_VNNI   // twice the registers, and products that cannot overflow
+#define PUNA_PAIRS  // Sixteen, below
+#include "simd_avx2.h"
+
+namespace puna::PUNA_SIMD {
+
+using F16 = __m512;
+using I16 = __m512i;
+using B64 = __m512i;
+
+struct Sixteen {
+    static constexpr int kGroups = 2;
+    using Lanes = F16;
+    using Integers = I16;
+    using Bytes = B64;
+    using Words = I16;
+};
+
+inline F16 joined(F8 a, F8 b) {
+    return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(a)), _mm256_castps_pd(b), 1));
+}
+inline B64 joined(B32 a, B32 b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
+inline void clear(F16& a) { a = _mm512_setzero_ps(); }
+inline F16 mul(F16 a, float b) { return _mm512_mul_ps(a, _mm512_set1_ps(b)); }
+inline F16 fma(F16 a, F16 b, F16 c) { return _mm512_fmadd_ps(a, b, c); }
+inline F16 fma(F16 a, float b, F16 c) { return _mm512_fmadd_ps(a, _mm512_set1_ps(b), c); }
+
+inline I16 add_ints(I16 a, I16 b) { return _mm512_add_epi32(a, b); }
+inline I16 times_256(I16 a) { return _mm512_slli_epi32(a, 8); }
+inline F16 to_float(I16 a) { return _mm512_cvtepi32_ps(a); }
+template <class T> inline I16 sixteen_dwords(const T* a) {
+    int32_t dword;
+    std::memcpy(&dword, a, 4);
+    return _mm512_set1_epi32(dword);
+}
+
+// All sixteen rows are there: a pair of groups is never the cut last one.
+inline void put(F16 value, float* y, const float* residual, int64_t) {
+    _mm512_storeu_ps(y, residual ? _mm512_add_ps(_mm512_loadu_ps(residual), value) : value);
+}
+
+template <int kMax, int kVectors>
+inline I16 dot(const B64* w, const int8_t* a) {
+    I16 even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
+    for (int j = 0; j < kVectors; j += 2) {
+        even = _mm512_dpbusd_epi32(even, w[j], sixteen_dwords(a + 4 * j));
+        odd = _mm512_dpbusd_epi32(odd, w[j + 1], sixteen_dwords(a + 4 * j + 4));
+    }
+    return _mm512_add_epi32(even, odd);
+}
+
+template <int kVectors>
+inline I16 dot_pairs(const I16* w, const int16_t* a) {
+    I16 even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
+    for (int j = 0; j < kVectors; j += 2) {
+        even = _mm512_dpwssd_epi32(even, w[j], sixteen_dwords(a + 2 * j));
+        odd = _mm512_dpwssd_epi32(odd, w[j + 1], sixteen_dwords(a + 2 * j + 2));
+    }
+    return _mm512_add_epi32(even, odd);
+}
+
+}  // namespace puna::PUNA_SIMD
