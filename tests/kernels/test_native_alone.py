@@ -1,6 +1,7 @@
 """The kernels without Python: the C++ program in tests/arm, and what the compiler made of them.
 
-The same program proves the NEON kernels, emulated: `make test-arm`.
+The kernels are those that the extension was linked with, where they were built here.  The same
+program proves the NEON kernels, emulated: `make test-arm`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 # Symbols of which the linker keeps one copy, no matter whose.
 WEAK = re.compile(r"^\S* [VWu] (\S+)$", re.MULTILINE)
+INSTALLED = f"build/cp3{sys.version_info.minor}-*/puna/kernels/native"
 VECTOR = {"x86_64": ("avx2", "avx512"), "aarch64": ("neon", "neondot")}[platform.machine()]
 
 
@@ -37,7 +39,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kernels_test")
     cmake = shutil.which("cmake", path=PATH)
     assert cmake, "make install puts cmake into .venv/bin"
-    run(cmake, "-S", PROGRAM, "-B", folder, "-G", "Ninja", "-DPUNA_OPTIMISE=-O1")
+    [*installed] = ROOT.glob(f"{INSTALLED}/libkernels.a")
+    kernels = f"-DPUNA_KERNELS={installed[0]}" if installed else "-DPUNA_OPTIMISE=-O1"
+    run(cmake, "-S", PROGRAM, "-B", folder, "-G", "Ninja", kernels)
     run(cmake, "--build", folder, "--parallel", "2")
     return folder
 
@@ -49,9 +53,8 @@ def test_every_instruction_set_computes_what_the_scalar_kernels_do(build: Path) 
     assert any(line.startswith("scalar network") for line in summary)
 
 
-def weak_symbols(program: Path, isa: str) -> list[str]:
+def weak_symbols(unit: Path) -> list[str]:
     """What a translation unit offers to all others, as mangled names."""
-    (unit,) = program.rglob(f"isa_{isa}.cpp.o")
     return WEAK.findall(run("nm", "--defined-only", unit))
 
 
@@ -60,7 +63,9 @@ def weak_symbols(program: Path, isa: str) -> list[str]:
 def test_no_vector_code_is_lent_to_processors_without_it(build: Path, isa: str) -> None:
     """An inline function of the standard library made for AVX-512 must not become everyone's."""
     own = re.compile(rf"_ZZ?N4puna{len(isa)}{isa}")
-    for program in (build, *ROOT.glob("build/cp*/puna/kernels/native")):  # as tested, as installed
-        symbols = weak_symbols(program, isa)
+    units = [*build.rglob(f"isa_{isa}.cpp.o"), *ROOT.glob(f"{INSTALLED}/**/isa_{isa}.cpp.o")]
+    assert units
+    for unit in units:
+        symbols = weak_symbols(unit)
         assert symbols, "nm named no template at all"
         assert [name for name in symbols if not own.match(name)] == []
