@@ -66,6 +66,7 @@ soak-accounts: .venv/tools ## 200 kills, 200 races, 10,000 histories, failing di
 
 soak: .venv/tools ## answers of the default model for `make soak minutes=30`, watching the memory; as long with too small a cache; cancels, canaries, tenants' times, soak-accounts
 	@$(BIN)/puna pull smollm2 >&2
+	@$(PY) -m pytest -m slow
 	@$(PY) -m tests.soak.run $(or $(minutes),30)
 	@$(PY) -m tests.soak.engine $(or $(minutes),30)
 	@$(PY) -m tests.engine.canary 400000
