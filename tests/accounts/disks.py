@@ -121,7 +121,7 @@ def failing(pid: int, fault: Fault, paths: Iterable[Path] = ()) -> Iterator[None
     assert tracer, "strace, which makes a call fail, is not on this machine"
     inject = f"inject={fault.calls}:error={fault.error}:when={fault.number}"
     only = [one for path in paths for one in ("-P", str(path))]
-    command = [tracer, "-p", str(pid), "-qq", "-o", "/dev/null", *only]
+    command = [tracer, "-f", "-p", str(pid), "-qq", "-o", "/dev/null", *only]
     tracing = subprocess.Popen([*command, "-e", f"trace={fault.calls}", "-e", inject])
     while "TracerPid:\t0" in Path(f"/proc/{pid}/status").read_text():
         assert tracing.poll() is None, "strace may not trace other processes here"

@@ -39,12 +39,12 @@ def asking(puna: Puna, key: str) -> socket.socket:
     return connection
 
 
-def first_words_s(puna: Puna, key: str) -> list[float]:
+def first_words_s(puna: Puna, key: str, asked: int) -> list[float]:
     """Ask one after the other; returns how long each first token took, sorted."""
     times = []
     url, headers = f"{puna.url}/v1/chat/completions", {"Authorization": f"Bearer {key}"}
     with httpx2.Client(timeout=60, headers=headers) as client:
-        for _ in range(ASKED):
+        for _ in range(asked):
             began = time.monotonic()
             with client.stream("POST", url, json={**LONG, "max_tokens": 3}) as stream:
                 assert stream.status_code == 200
@@ -55,7 +55,7 @@ def first_words_s(puna: Puna, key: str) -> list[float]:
     return sorted(times)
 
 
-def measured(home: Path, model: Path) -> tuple[list[float], list[float], int]:
+def measured(home: Path, model: Path, asked: int = ASKED) -> tuple[list[float], list[float], int]:
     """Return the waits beside an equal and beside a flood, and how many of that were let in."""
     keep_model(home, "slow", model)
     puna = Puna(home, "slow")
@@ -66,9 +66,9 @@ def measured(home: Path, model: Path) -> tuple[list[float], list[float], int]:
         store.close()
         with crowd(puna, puna.key(), SHARE) as let_in:
             assert let_in == SHARE
-            equal = first_words_s(puna, other)
+            equal = first_words_s(puna, other, asked)
         with crowd(puna, puna.key(), FLOOD) as let_in:
-            return equal, first_words_s(puna, other), let_in
+            return equal, first_words_s(puna, other, asked), let_in
     finally:
         puna.kill()
 
@@ -77,13 +77,3 @@ def test_a_flood_does_not_delay_another_tenant(tmp_path: Path, slow_path: Path) 
     equal, flooded, let_in = measured(tmp_path, slow_path)
     assert let_in == 128  # 64 are computed, 64 wait, and the rest is refused
     assert flooded[-2] < 2 * equal[-2] + 1.0, (equal, flooded)  # the second is for busy machines
-
-
-if __name__ == "__main__":  # on a machine that does nothing else
-    import tempfile
-
-    from tests.server.conftest import write_slow
-
-    with tempfile.TemporaryDirectory() as folder:
-        equal, flooded, _ = measured(Path(folder) / "home", write_slow(Path(folder)))
-    print([f"{one:.3f}" for one in equal], [f"{one:.3f}" for one in flooded])

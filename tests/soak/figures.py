@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -28,7 +28,9 @@ from tests.server.process import Puna, keep_model
 from tests.server.test_crash import READY_S, REPEATERS, STREAMS
 from tests.server.test_crash import check_kills as check_served_kills
 from tests.server.test_end import DRAIN_S, LATE_S, check_ends
+from tests.server.test_fairness import measured
 from tests.server.test_job import check_cuts
+from tests.soak.failing import check_disk
 from tests.tiny import TinyLlama
 
 Figure = Callable[[str, Path, int, int], str]  # url, an empty folder, times, seed -> what held
@@ -104,6 +106,22 @@ def ends(url: str, folder: Path, times: int, seed: int) -> str:
     return f"{times} ends, every stream told, usage exact, at most {longest_s:.1f} s past the drain"
 
 
+def flood(url: str, folder: Path, times: int, seed: int) -> str:
+    """One tenant floods the server, another asks one thing after the other."""
+    waits = measured(folder / "home", write_slow(folder), times)[:2]
+    equal_s, flooded_s = (wait[round(0.95 * times) - 1] for wait in waits)
+    assert flooded_s <= 2 * equal_s, (equal_s, flooded_s)
+    told = f"{equal_s:.3f} s beside an equal, {flooded_s:.3f} s beside a flood"
+    return f"{times} first tokens, p95 {told}"
+
+
+def failing(url: str, folder: Path, times: int, seed: int) -> str:
+    """The Nth write, flush or opening under `puna serve` fails, for every N."""
+    model = TinyLlama(seed=1).write_gguf(folder / "tiny.gguf")
+    refused = check_disk(folder / "home", model, range(1, times + 1))
+    return f"N to {times}: {refused} requests told 503, every answer charged, no restart"
+
+
 def clock(url: str, folder: Path, times: int, seed: int) -> str:
     """A key that is right but for one digit, and one that no key is like, beside a wrong one."""
     store, told = Store.open(url), []
@@ -124,9 +142,12 @@ FIGURES: Mapping[str, tuple[Figure, int]] = {
     "disks": (disks, 200),
     "cuts": (cuts, 1_000),
     "served": (served, 200),
+    "failing": (failing, 200),
     "ends": (ends, 100),
+    "flood": (flood, 40),
     "clock": (clock, 50_000),
 }
+OF_THE_PROGRAM = {"failing", "ends", "flood"}  # with accounts in its home, which are SQLite's
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -144,6 +165,10 @@ def fresh(database: str) -> Iterator[tuple[str, Path]]:
                 cluster.close()
 
 
+def _figures(names: Set[str]) -> list[tuple[Figure, int]]:
+    return [figure for name, figure in FIGURES.items() if name in names]
+
+
 def _cluster() -> Cluster:
     binaries = find_binaries()
     if binaries is None:
@@ -157,7 +182,8 @@ def run(arguments: Sequence[str]) -> None:
     if database not in ("", *DATABASES) or name not in ("", *FIGURES):
         sys.exit(f"say one of {', '.join(DATABASES)}, then one of {', '.join(FIGURES)}")
     for one in [database] if database else DATABASES:
-        for figure, usual in [FIGURES[name]] if name else FIGURES.values():
+        asked = {name} if name else FIGURES.keys()
+        for figure, usual in _figures(asked if one == "sqlite" else asked - OF_THE_PROGRAM):
             began = time.monotonic()
             with fresh(one) as (url, folder):
                 held = figure(url, folder, int(times or usual), int(seed or 20261124))
