@@ -50,10 +50,17 @@ def gguf_seed() -> bytes:
 
 def model_seed() -> bytes:
     """A Llama of one layer that runs."""
-    shape = {"hidden": 32, "intermediate": 64, "layers": 1, "heads": 2, "kv_heads": 1}
     types = {"token_embd*": "Q8_0", "*attn_output*": "Q5_1", "*attn*": "Q4_1", "*": "Q5_0"}
     with tempfile.TemporaryDirectory() as folder:
-        tiny = TinyLlama(**shape, tied=True, rope_scaling=True)
+        tiny = TinyLlama(
+            hidden=32,
+            intermediate=64,
+            layers=1,
+            heads=2,
+            kv_heads=1,
+            tied=True,
+            rope_scaling=True,
+        )
         return tiny.write_gguf(Path(folder, "seed.gguf"), types).read_bytes()
 
 

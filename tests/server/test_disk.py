@@ -17,9 +17,9 @@ def test_so_much_stays_free(tmp_path: Path) -> None:
     roomy, full = Disk([tmp_path], 1), Disk([tmp_path], free + gib)
     roomy.check()
     roomy.check(free // 2)
-    for check in (full.check, lambda: roomy.check(free + gib)):
+    for disk, more in ((full, 0), (roomy, free + gib)):
         with pytest.raises(RoomError, match="almost full"):
-            check()
+            disk.check(more)
 
 
 def test_every_folder_counts_and_none_is_no_limit(tmp_path: Path) -> None:

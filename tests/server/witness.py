@@ -66,7 +66,8 @@ class WitnessedModels(Models):
             sum(usage.cached_tokens for usage in usages),
         )
 
-    def _opened(self, card: ModelCard) -> LLM:
+    def _opened(self, slot: Any) -> LLM:
+        card: ModelCard = slot.card
         given = self.settings
         llm = WitnessedLLM(
             card.path, context_tokens=card.context, threads=given.threads, settings=given.engine

@@ -40,10 +40,13 @@ class Spool:
         """
         declared = int(request.headers.get("content-length", "0"))
         _check(declared, most)
+        folder = str(self._folder) if self._folder else None
         with (
             self._share(user_id) as share,
             _full_disk_named(),
-            SpooledTemporaryFile(IN_MEMORY_BYTES, dir=self._folder) as file,
+            SpooledTemporaryFile(
+                IN_MEMORY_BYTES, dir=folder
+            ) as file,
         ):
             share.grow_to(declared)
             self._disk.check(declared)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic_core import from_json
@@ -25,7 +25,7 @@ from puna.services.assistant.messages import Outcome, Role
 from puna.services.assistant.text import writable
 from puna.services.assistant.tools.calls import CallOutcome
 
-FORMAT = "puna.conversation/2"
+FORMAT: Final = "puna.conversation/2"
 FORMATS = Literal["puna.conversation/1", "puna.conversation/2"]  # the first knew no files
 MOST_CONVERSATIONS = 10_000
 LONGEST_TEXT = 2_000_000  # characters of an answer, which may be longer than what a person says

@@ -38,7 +38,10 @@ def test_a_whole_tree_goes_out_and_comes_back(store: Store, clock: Clock) -> Non
     count = {"decode_s": 1.5, "completion_tokens": 7}
     messages.finish(ann, first.id, "stopped", "Because", count=count)
     second = messages.open_answer(ann, chat.id, said.id, model="m")
-    steps = [{"text": "Wait.", "calls": [CALL]}, {"text": "It is so [1].", "calls": []}]
+    steps: list[dict[str, Any]] = [
+        {"text": "Wait.", "calls": [CALL]},
+        {"text": "It is so [1].", "calls": []},
+    ]
     messages.finish(ann, second.id, "complete", "It is so [1].", steps=steps, sources=[SOURCE])
     document = json.dumps(archive.json(ann, chat.id))
     with pytest.raises(NotFoundError):

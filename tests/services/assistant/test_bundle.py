@@ -9,6 +9,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -150,7 +151,7 @@ def zipped(members: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATE
     return file.getvalue()
 
 
-def hostile(**members: str | bytes) -> bytes:
+def hostile(members: Mapping[str, str | bytes] = MappingProxyType({})) -> bytes:
     """An archive with a sound conversation and file beside what is hostile."""
     sound = {"conversations/1.json": json.dumps(TALK), FILES: listed(entry("files/a.txt", b"x"))}
     return zipped({**sound, "files/a.txt": b"x", **members})
@@ -161,13 +162,16 @@ SLIPS = ["../../etc/cron.d/x", "/etc/passwd", "files/../../x", "..\\x", "files/s
 
 @pytest.mark.parametrize("name", SLIPS)
 def test_what_the_list_does_not_name_is_refused(lite: Store, name: str) -> None:
-    check_refused(lite, hostile(**{name: b"x"}))
+    check_refused(lite, hostile({name: b"x"}))
 
 
 @pytest.mark.parametrize("path", SLIPS)
 def test_a_path_that_leads_elsewhere_is_refused(lite: Store, path: str) -> None:
-    members = {path: b"x", FILES: listed(entry("files/a.txt", b"x"), entry(path, b"x"))}
-    check_refused(lite, hostile(**members))
+    members: dict[str, str | bytes] = {
+        path: b"x",
+        FILES: listed(entry("files/a.txt", b"x"), entry(path, b"x")),
+    }
+    check_refused(lite, hostile(members))
 
 
 @pytest.mark.parametrize(
@@ -184,27 +188,30 @@ def test_a_path_that_leads_elsewhere_is_refused(lite: Store, path: str) -> None:
     ],
 )
 def test_a_list_that_is_wrong_is_refused(lite: Store, files: str, fault: str) -> None:
-    assert fault in check_refused(lite, hostile(**{FILES: files}))
+    assert fault in check_refused(lite, hostile({FILES: files}))
 
 
 def test_a_fault_in_the_last_conversation_or_file_leaves_nothing(lite: Store) -> None:
     spoilt = json.dumps({**TALK, "messages": [{"id": "a", "role": "user", "text": 7}]})
-    assert "messages.0.text" in check_refused(lite, hostile(**{"conversations/2.json": spoilt}))
+    assert "messages.0.text" in check_refused(lite, hostile({"conversations/2.json": spoilt}))
     two = listed(entry("files/a.txt", b"x"), entry("files/b.bin", b"\0"))
-    check_refused(lite, hostile(**{FILES: two, "files/b.bin": b"\0"}))
+    check_refused(lite, hostile({FILES: two, "files/b.bin": b"\0"}))
 
 
 def test_a_bomb_is_refused_before_it_goes_off(lite: Store) -> None:
     bomb = bytes(64 * 2**20)
-    members = {FILES: listed(entry("files/a.txt", bomb)), "files/a.txt": bomb}
-    assert "32 MiB" in check_refused(lite, hostile(**members))
+    members: dict[str, str | bytes] = {
+        FILES: listed(entry("files/a.txt", bomb)),
+        "files/a.txt": bomb,
+    }
+    assert "32 MiB" in check_refused(lite, hostile(members))
     for name in ("conversations/2.json", FILES):
-        check_refused(lite, hostile(**{name: bytes(20 * 2**20)}))
+        check_refused(lite, hostile({name: bytes(20 * 2**20)}))
 
 
 def test_an_archive_that_lies_about_its_lengths_is_refused(lite: Store) -> None:
     """Its list says a few bytes, the data unpack to many."""
-    honest = hostile(**{"files/a.txt": bytes(2**20), FILES: listed(entry("files/a.txt", b"x"))})
+    honest = hostile({"files/a.txt": bytes(2**20), FILES: listed(entry("files/a.txt", b"x"))})
     true, false = struct.pack("<L", 2**20), struct.pack("<L", 1)
     assert honest.count(true) >= 2
     check_refused(lite, honest.replace(true, false))

@@ -14,5 +14,7 @@ down_revision: str | None = "0008"
 
 def upgrade() -> None:
     """Add the column; nothing that is being made was cancelled."""
-    column = sa.Column("cancelled", sa.Boolean(), nullable=False, server_default=sa.false())
+    column: sa.Column[bool] = sa.Column(
+        "cancelled", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
     op.add_column("responses", column)
