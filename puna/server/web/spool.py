@@ -44,9 +44,7 @@ class Spool:
         with (
             self._share(user_id) as share,
             _full_disk_named(),
-            SpooledTemporaryFile(
-                IN_MEMORY_BYTES, dir=folder
-            ) as file,
+            SpooledTemporaryFile(IN_MEMORY_BYTES, dir=folder) as file,
         ):
             share.grow_to(declared)
             self._disk.check(declared)
