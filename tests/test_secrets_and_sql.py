@@ -21,6 +21,7 @@ OURS = {
     ("accounts/sqlite.py", "'WAL' if safe else 'TRUNCATE'"),
     ("accounts/sqlite.py", "BUSY_MS"),
     ("accounts/sqlite.py", "int(not writes)"),
+    ("services/assistant/index.py", "name"),
     ("services/assistant/index.py", "number"),
     ("services/assistant/index.py", "rows"),
     ("services/assistant/index.py", "self._table"),
@@ -29,10 +30,12 @@ OURS = {
 # and of digests of files, which are no secrets.
 HARMLESS = {
     "accounts/backup.py",
+    "accounts/keys.py",
     "accounts/sessions.py",
     "formats/hub.py",
     "formats/packed.py",
     "formats/wheel.py",
+    "services/assistant/bundle.py",
     "services/assistant/files.py",
     "services/assistant/tools/servers.py",
 }

@@ -33,7 +33,7 @@ FILES = ("/web/files", "/web/import", "/api/v1/files", "/api/v1/import")
 
 EVERYWHERE = {
     **ON_EVERY_ANSWER,
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "Cache-Control": "no-store",
 }
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx2
@@ -22,7 +22,12 @@ class Puna:
     """`puna serve`, started; `said` is its standard output, `log` what it wrote beside it."""
 
     def __init__(
-        self, home: Path, model: str, database: str | None = None, options: Sequence[str] = ()
+        self,
+        home: Path,
+        model: str,
+        database: str | None = None,
+        options: Sequence[str] = (),
+        prefix: Callable[[Sequence[str]], Sequence[str]] = list,
     ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
@@ -34,7 +39,9 @@ class Puna:
         command = [sys.executable, "-m", "puna", "serve", "--port", str(self.port), *options]
         self.started = time.monotonic()
         with self.said.open("w") as said, self.log.open("a") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=log)
+            self.process = subprocess.Popen(
+                prefix(command), env=environment, stdout=said, stderr=log
+            )
 
     def wait_ready(self) -> float:
         """Wait for a decode step; returns the seconds since the start."""

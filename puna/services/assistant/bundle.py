@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -198,6 +199,7 @@ def _listed(archive: Zipped) -> Sequence[SavedFile]:
 def _free_path(name: str, taken: set[str]) -> str:
     """Return a path that no other file has, on disks that do not tell apart A and a either."""
     known = {path.casefold() for path in taken}
+    name = re.sub(r"[/\\\x00]", "_", name)  # no folder of an archive is ours to choose
     stem, dot, suffix = name.rpartition(".")
     paths = (f"files/{stem} ({n}){dot}{suffix}" if n > 1 else f"files/{name}" for n in count(1))
     return next(path for path in paths if path.casefold() not in known)

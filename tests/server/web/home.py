@@ -10,11 +10,10 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, Page
 
 from puna.server.web.house import House
-from puna.server.web.site import Site
 from puna.services.assistant.owner import Owner
 from tests.postgres import memory_disk
 from tests.server.web.browser import served
-from tests.server.web.house import OWNER, new_house
+from tests.server.web.house import OWNER, new_house, whole
 
 CONSOLE = [
     "",
@@ -70,5 +69,5 @@ def at_home() -> Iterator[Home]:
     """A new home whose database lies in memory: it is filled with hundreds of commits."""
     with tempfile.TemporaryDirectory(prefix="puna-home-", dir=memory_disk()) as folder:
         house = new_house(Path(folder))
-        with served(Site(house)) as address:
+        with served(whole(house)) as address:
             yield Home(house, address)

@@ -10,10 +10,11 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
-from puna.accounts import Ledger, Links, Store, Users
+from puna.accounts import Caller, Ledger, Links, Store, Users
 from puna.formats.store import ModelStore
 from puna.llm.models import Models
 from puna.server.desk import Desk
+from puna.server.guard import Guard
 from puna.server.settings import ServerSettings
 from puna.server.web.house import House, house_of
 from puna.server.web.site import Site
@@ -44,9 +45,18 @@ def quiet_desk(models: ModelStore, store: Store) -> Desk:
         return pool.submit(lambda: asyncio.run(opened())).result()
 
 
+def whole(house: House) -> Guard:
+    """The site as `puna serve` has it: behind the guard of the application."""
+    return Guard(Site(house), ServerSettings(), nothing_left)
+
+
+async def nothing_left(_caller: Caller) -> dict[str, str]:
+    return {}
+
+
 def stranger(house: House, base_url: str = "http://localhost") -> TestClient:
     return TestClient(
-        Site(house),
+        whole(house),
         base_url=base_url,
         headers=OURS,
         follow_redirects=False,

@@ -12,11 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from puna.errors import NotFoundError
-from puna.server.web.site import Site
 from puna.services.assistant.conversations import Conversations
 from tests.server.web.browser import Watch, served
 from tests.server.web.home import Home, at_home
-from tests.server.web.house import OWNER, new_house
+from tests.server.web.house import OWNER, new_house, whole
 
 PASTE = """([text, picture]) => {
   const data = new DataTransfer();
@@ -317,7 +316,7 @@ def test_a_new_chat_begins_with_the_model_of_the_last(
         (tmp_path / "models" / name).mkdir(parents=True)
         (tmp_path / "models" / name / "tiny.gguf").symlink_to(tiny_path)
     house = new_house(tmp_path)
-    with served(Site(house)) as address, browser.new_context() as context:
+    with served(whole(house)) as address, browser.new_context() as context:
         home = Home(house, address)
         page = home.signed_in(context)
         page.goto(address)

@@ -1,4 +1,4 @@
-"""Every page in a real Chromium: foreign requests, accessibility, weight, speed, its buttons."""
+"""Every page in a real Chromium: foreign requests, weight, its buttons."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.server.web.browser import Watch
 from tests.server.web.home import PAGES, Home, at_home
 
-AXE = Path(__file__).parents[3] / "build" / "axe-core" / "axe.min.js"
 FIRST_LOAD_BYTES = 300_000
 
 
@@ -28,45 +27,6 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         yield fresh
 
 
-@pytest.mark.parametrize(("scheme", "rules"), [("light", []), ("dark", ["color-contrast"])])
-def test_every_page_is_accessible(
-    browser: Browser, home: Home, scheme: str, rules: list[str]
-) -> None:
-    """axe-core finds nothing: contrast as drawn, names, labels, roles, order of headings.
-
-    In the dark nothing but colours is another.
-    """
-    if not AXE.exists():
-        pytest.skip("no axe-core: `.ci/vendor axe` fetches it")
-    answer = "# So\n\n1. `x`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```"
-    talk = home.talk("How?", answer)
-    home.house.assistant.memory.add(home.owner, "a fact")
-    with browser.new_context(bypass_csp=True, color_scheme=scheme) as context:  # type: ignore[arg-type]
-        page = home.signed_in(context)
-        faults = []
-        for path in [f"/c/{talk}", *PAGES]:
-            page.goto(home.address + path)
-            faults += audited(page, path, rules)
-        page.context.clear_cookies()
-        for path in ("/login", "/welcome", "/none"):
-            page.goto(home.address + path)
-            faults += audited(page, path, rules)
-        assert faults == [], "\n".join(faults)
-
-
-def audited(page: Page, path: str, rules: list[str]) -> list[str]:
-    page.add_script_tag(path=str(AXE))
-    report = page.evaluate(
-        "(rules) => axe.run({ resultTypes: ['violations'], ...(rules[0] && { runOnly: rules }) })",
-        rules,
-    )
-    return [
-        f"{path}: {fault['id']}: {node['html'][:160]}: {node['failureSummary'][:200]}"
-        for fault in report["violations"]
-        for node in fault["nodes"][:2]
-    ]
-
-
 def test_the_first_load_is_light_and_asks_nobody_else(home: Home, context: BrowserContext) -> None:
     page = home.signed_in(context)
     watch = Watch(page)
@@ -78,18 +38,6 @@ def test_the_first_load_is_light_and_asks_nobody_else(home: Home, context: Brows
     assert not [url for url in watch.requests if "katex" in url or "highlight" in url]
     assert watch.foreign(home.address) == []
     assert watch.complaints == []
-
-
-def test_focus_goes_in_reading_order_and_is_seen(home: Home, context: BrowserContext) -> None:
-    page = home.signed_in(context)
-    page.goto(home.address + "/settings")
-    seen = []
-    for _ in range(6):
-        page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement.textContent.trim().slice(0, 8).trim()"))
-        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert outline != "none"
-    assert seen[:4] == ["Skip to", "Puna", "New chat", "Search C"]
 
 
 def test_branches_are_stepped_through(home: Home, context: BrowserContext) -> None:

@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from puna.chat import Tool as Definition
 from puna.server.web.house import House
-from puna.server.web.site import Site
 from puna.services.assistant.answer import Answering
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.events import Begun
@@ -22,7 +21,7 @@ from puna.services.assistant.owner import Owner
 from puna.services.assistant.question import Question
 from puna.services.assistant.tools.remote import RemoteTools
 from tests.server.web.browser import Watch, served
-from tests.server.web.house import OWNER, guest, new_house, owner
+from tests.server.web.house import OWNER, guest, new_house, owner, whole
 from tests.services.assistant.scripted import Scripted, calls, says
 from tests.services.assistant.tools.hostile_server import hostile
 from tests.services.assistant.tools.over_http import served_over_http
@@ -42,7 +41,7 @@ def page(browser: Browser, house: House) -> Iterator[Page]:
     """The owner's page of tools, watched all the time."""
     user = house.links.accept(house.links.for_owner() or "", OWNER["email"], OWNER["password"])
     cookie = {"name": "puna_session", "value": house.sessions.create(user.id)}
-    with served(Site(house)) as address, browser.new_context() as context:
+    with served(whole(house)) as address, browser.new_context() as context:
         context.add_cookies([{**cookie, "url": address}])  # type: ignore[typeddict-item]
         page = context.new_page()
         watch = Watch(page)
