@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from puna.accounts import Ledger
 from puna.errors import AuthenticationError
 from puna.server.web.house import House
 from tests.server.web.house import GUEST, guest, new_house, owner, stranger
@@ -178,6 +179,15 @@ def test_the_audit_log_names_who_did_it(house: House, client: TestClient) -> Non
     assert "ana@example.org" in page
     assert "key program" in page
     assert house.users.get("ana@example.org").id not in page
+
+
+def test_the_audit_log_tells_amounts_and_lists_as_people_do(
+    house: House, client: TestClient
+) -> None:
+    Ledger(house.assistant.store).credit("owner", 12_500_000)
+    page = client.get("/console/audit").text
+    assert "amount: 12.50" in page
+    assert "micros" not in page
 
 
 def test_a_key_comes_with_an_address_and_a_command_to_try_it(client: TestClient) -> None:

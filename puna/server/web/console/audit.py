@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from puna.accounts.audit import Event
+from puna.accounts.money import amount
 from puna.server.web import words
 from puna.server.web.console.listing import Cell, Listing, Row
 from puna.server.web.console.names import names_of
@@ -31,7 +32,15 @@ def listing(events: list[Event], names: Mapping[str, str]) -> Listing:
 
 
 def _row(event: Event, names: Mapping[str, str]) -> Row:
-    details = ", ".join(f"{name}: {value}" for name, value in event.detail.items())
+    details = ", ".join(_fact(name, value) for name, value in event.detail.items() if value)
     who, whom = (names.get(one, one) for one in (event.actor, event.target))
     texts = (words.moment(event.at), who, event.action, whom, details)
     return Row([Cell(text) for text in texts])
+
+
+def _fact(name: str, value: object) -> str:
+    if name.endswith("_micros") and isinstance(value, int):
+        return f"{name.removesuffix('_micros')}: {amount(value)}"
+    if isinstance(value, list):
+        return f"{name}: {' '.join(map(str, value))}"
+    return f"{name}: {value}"
