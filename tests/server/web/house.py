@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
@@ -15,7 +16,7 @@ from puna.formats.store import ModelStore
 from puna.llm.models import Models
 from puna.server.desk import Desk
 from puna.server.guard import Guard
-from puna.server.settings import ServerSettings
+from puna.server.settings import LOCAL_HOSTS, ServerSettings
 from puna.server.web.house import House, house_of
 from puna.server.web.site import Site
 from tests.sqlite import new_url
@@ -45,9 +46,9 @@ def quiet_desk(models: ModelStore, store: Store) -> Desk:
         return pool.submit(lambda: asyncio.run(opened())).result()
 
 
-def whole(house: House) -> Guard:
-    """The site as `puna serve` has it: behind the guard of the application."""
-    return Guard(Site(house), ServerSettings(), nothing_left)
+def whole(house: House, *hosts: str) -> Guard:
+    """The site as `puna serve --host-name` has it: behind the guard of the application."""
+    return Guard(Site(house), ServerSettings(hosts=(*LOCAL_HOSTS, *hosts)), nothing_left)
 
 
 async def nothing_left(_caller: Caller) -> dict[str, str]:
@@ -56,7 +57,7 @@ async def nothing_left(_caller: Caller) -> dict[str, str]:
 
 def stranger(house: House, base_url: str = "http://localhost") -> TestClient:
     return TestClient(
-        whole(house),
+        whole(house, urlsplit(base_url).hostname or ""),
         base_url=base_url,
         headers=OURS,
         follow_redirects=False,
