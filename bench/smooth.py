@@ -15,7 +15,6 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,43 +27,9 @@ from puna.server.web.views import path_view
 from tests.server.web.browser import chromium, served
 from tests.server.web.home import Home
 from tests.server.web.house import new_house
+from tests.server.web.smooth import SAID, WATCH, Seen
 
-MESSAGES = 200
-LONG_MS = 50
 PHONE = {"width": 375, "height": 720}
-ANSWER = """Some **words** about `grass`, with a [link](https://a.example).
-
-| animal | kg |
-|---|---:|
-| llama | 150 |
-
-1. one
-   - two
-
-```python
-def graze(herd: list[str]) -> int:
-    return len(herd)  # 42
-```
-
-And $a^2 + b^2 = c^2$, as ever.
-"""
-WATCH = """() => {
-  window.tasks = []; window.frames_ = [];
-  new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((e) => e.duration)))
-    .observe({ type: "longtask", buffered: true });
-  let last = performance.now();
-  const frame = (now) => {
-    window.frames_.push(now - last);
-    last = now;
-    requestAnimationFrame(frame);
-  };
-  requestAnimationFrame(frame);
-}"""
-TAKE = """() => {
-  const seen = [window.tasks, window.frames_];
-  window.tasks = []; window.frames_ = [];
-  return seen;
-}"""
 ENDED = """() => new Promise((ended) => {
   const look = setInterval(() => {
     if (document.querySelector(".message.live")) window.begun = true;
@@ -81,23 +46,6 @@ SCROLL = """async (down) => {
     if (scroll.scrollTop === before) break;
   }
 }"""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the page did for a while, in milliseconds."""
-
-    tasks: list[float]
-    frames: list[float]
-
-    def __str__(self) -> str:
-        frames = sorted(self.frames) or [0.0]
-        late = sum(frame > LONG_MS for frame in frames)
-        return (
-            f"{len(self.tasks)} long tasks, the longest {max(self.tasks, default=0):.0f} ms; "
-            f"{len(frames)} frames, the middle one {frames[len(frames) // 2]:.1f} ms, 95 % within "
-            f"{frames[len(frames) * 95 // 100]:.1f} ms, {late} over {LONG_MS} ms"
-        )
 
 
 class Scripted:
@@ -161,8 +109,7 @@ def opened(browser: Browser, options: argparse.Namespace) -> Iterator[Page]:
     with tempfile.TemporaryDirectory() as folder:
         house = new_house(Path(folder))
         home = Home(house, "")
-        said = [text for n in range(MESSAGES // 2) for text in (f"Question {n}?", ANSWER)]
-        talk = home.talk(*said, title="A long talk")
+        talk = home.talk(*SAID, title="A long talk")
         script = long_answer(options.tokens)
         with served(Scripted(Site(house), home, talk, script, options.pace)) as home.address:
             size = PHONE if options.throttle > 1 else {"width": 1280, "height": 800}
@@ -183,14 +130,14 @@ def watched(page: Page) -> Iterator[tuple[str, Seen]]:
     """Load, scroll up and down, and hear the answer."""
     page.wait_for_selector(".math.set .katex")
     page.wait_for_timeout(1500)
-    yield "loaded", Seen(*page.evaluate(TAKE))
+    yield "loaded", Seen.of(page)
     page.evaluate(SCROLL, False)
     page.evaluate(SCROLL, True)
-    yield "scrolled from end to end and back", Seen(*page.evaluate(TAKE))
+    yield "scrolled from end to end and back", Seen.of(page)
     page.fill("#composer textarea", "Go on.")
     page.keyboard.press("Enter")
     page.evaluate(ENDED)
-    yield "while the answer was told", Seen(*page.evaluate(TAKE))
+    yield "while the answer was told", Seen.of(page)
 
 
 def main() -> None:

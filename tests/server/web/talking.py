@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from puna.accounts import Links, Store, Users
 from puna.config import Settings
@@ -19,7 +19,7 @@ from puna.server.services import Services
 from puna.server.settings import ServerSettings
 from puna.server.web.door import welcome_link
 from puna.server.web.site import LateSite
-from tests.server.web.browser import served
+from tests.server.web.browser import Watch, served
 
 PATIENCE_MS = 30_000
 FIRST_WORD = ".message.assistant:last-child .prose > *"
@@ -41,6 +41,15 @@ class Server:
             page.fill(f"#{field}", text)
         page.click("text=Begin")
         page.wait_for_selector("#composer")
+
+    @contextmanager
+    def visited(self, browser: Browser, token: str, who: dict[str, str]) -> Iterator[Watch]:
+        """Let somebody enter in a browser of their own; the watched page of an empty chat."""
+        with browser.new_context() as context:
+            watch = Watch(context.new_page())
+            watch.page.set_default_timeout(PATIENCE_MS)
+            self.enter(watch.page, token, who)
+            yield watch
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from puna.chat import Usage
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.messages import Entry
 from puna.services.assistant.owner import Owner
-from tests.server.web.browser import Watch
 from tests.server.web.talking import (
     COUNTING,
     PATIENCE_MS,
@@ -33,12 +32,8 @@ PROSE = ".message.assistant .prose"
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        watch = Watch(page)
-        server.enter(page, server.links.invite("owner"), WHO)
-        yield page
+    with server.visited(browser, server.links.invite("owner"), WHO) as watch:
+        yield watch.page
         assert watch.complaints == []
 
 
@@ -129,10 +124,8 @@ def test_the_last_tokens_of_a_plan_make_a_shorter_answer_and_say_so(
 ) -> None:
     who = {**WHO, "email": "dee@example.org"}
     token = tenant_on(server, Plan("last", "Last", monthly_tokens=4000), "Last")
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        server.enter(page, token, who)
+    with server.visited(browser, token, who) as watch:
+        page = watch.page
         spend(server, who["email"], leaving=200)
         ask(page, COUNTING)
         answered(page)

@@ -49,11 +49,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, slow: Server) -> Iterator[Page]:
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        slow.enter(page, slow.links.for_owner() or "", OWNER)
-        yield page
+    with slow.visited(browser, slow.links.for_owner() or "", OWNER) as watch:
+        yield watch.page
 
 
 def test_loading_is_shown_and_can_be_stopped_and_then_goes_on(page: Page, slow: Server) -> None:

@@ -7,55 +7,18 @@ card, beside an engine that uses every core, come as the machine lets them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from puna.accounts import Links, Sessions, Users
 from puna.services.assistant.owner import Owner
+from tests.server.web.smooth import MESSAGES, SAID, WATCH, Seen
 from tests.server.web.talking import COUNTING, PATIENCE_MS, Server, ask, stop
 from tests.services.assistant.conftest import brought
 
 pytestmark = pytest.mark.default_model
 
-MESSAGES = 200
-LONG_TASK_MS = 50  # what the W3C's Long Tasks calls long
-ANSWER = """Some **words** about `grass`, with a [link](https://a.example).
-
-| animal | kg |
-|---|---:|
-| llama | 150 |
-
-1. one
-   - two
-
-```python
-def graze(herd: list[str]) -> int:
-    return len(herd)  # 42
-```
-
-And $a^2 + b^2 = c^2$, as ever.
-"""
-WATCH = """() => {
-  window.tasks = [];
-  new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((e) => e.duration)))
-    .observe({ type: "longtask", buffered: true });
-  window.frames_ = [];
-  let last = performance.now();
-  const frame = (now) => {
-    window.frames_.push(now - last);
-    last = now;
-    requestAnimationFrame(frame);
-  };
-  requestAnimationFrame(frame);
-}"""
-TAKEN = """() => {
-  const seen = { tasks: window.tasks, frames: window.frames_ };
-  window.tasks = []; window.frames_ = [];
-  return seen;
-}"""
 BELOW = "(box) => box.scrollHeight - box.scrollTop - box.clientHeight"
 SCROLL = """async (steps) => {
   const scroll = document.querySelector(".scroll");
@@ -66,38 +29,6 @@ SCROLL = """async (steps) => {
 }"""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What the page did for a while, in milliseconds."""
-
-    tasks: list[float]
-    frames: list[float]
-
-    @classmethod
-    def of(cls, page: Page) -> Seen:
-        taken: dict[str, Any] = page.evaluate(TAKEN)
-        return cls(taken["tasks"], taken["frames"])
-
-    @property
-    def longest(self) -> float:
-        return max(self.tasks, default=0.0)
-
-    @property
-    def hitched(self) -> float:
-        """The share of the time that passed in long tasks."""
-        return sum(self.tasks) / max(sum(self.frames), 1.0)
-
-    def __str__(self) -> str:
-        frames = sorted(self.frames)
-        late = sum(frame > LONG_TASK_MS for frame in frames)
-        middle = frames[len(frames) // 2]
-        return (
-            f"{len(self.tasks)} long tasks, the longest {self.longest:.0f} ms; {len(frames)} "
-            f"frames, the middle one {middle:.1f} ms, 95 % within "
-            f"{frames[len(frames) * 95 // 100]:.1f} ms, {late} over {LONG_TASK_MS} ms"
-        )
-
-
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     """A conversation of 200 messages, watched from the start."""
@@ -105,9 +36,8 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     tenant_links = Links(store, Users(store))
     token = tenant_links.invite("owner")
     user = tenant_links.accept(token, "smooth@example.org", "a long password")
-    said = [text for n in range(MESSAGES // 2) for text in (f"Question {n}?", ANSWER)]
     roles = ("user", "assistant")
-    messages = [{"role": roles[at % 2], "content": text} for at, text in enumerate(said)]
+    messages = [{"role": roles[at % 2], "content": text} for at, text in enumerate(SAID)]
     talk = brought(store, Owner(user.tenant_id, user.id), messages)
     session = Sessions(store).create(user.id)
     cookie = {"name": "puna_session", "value": session, "url": server.address}

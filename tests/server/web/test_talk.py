@@ -14,7 +14,6 @@ from puna.chat import Usage
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.citations import Sources, resolve
 from puna.services.assistant.owner import Owner
-from tests.server.web.browser import Watch
 from tests.server.web.house import GUEST, OWNER
 from tests.server.web.talking import (
     COUNTING,
@@ -33,12 +32,8 @@ pytestmark = pytest.mark.default_model
 @pytest.fixture(scope="module")
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     """The owner's page: made by the one-time link, watched all the time."""
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        watch = Watch(page)
-        server.enter(page, server.links.for_owner() or "", OWNER)
-        yield page
+    with server.visited(browser, server.links.for_owner() or "", OWNER) as watch:
+        yield watch.page
         assert watch.foreign(server.address) == []
         assert watch.complaints == []
         assert watch.executions == 0
@@ -161,10 +156,8 @@ def test_the_gauges_move_while_an_answer_is_given(page: Page, server: Server) ->
 def test_a_spent_plan_is_said_with_a_way_on(browser: Browser, server: Server) -> None:
     Plans(server.store).create(Plan("tiny", "Tiny", monthly_tokens=2100))
     tenant = Tenants(server.store).create("Small", "tiny")
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        server.enter(page, server.links.invite(tenant.id), GUEST)
+    with server.visited(browser, server.links.invite(tenant.id), GUEST) as watch:
+        page = watch.page
         expect(page.locator(".left b")).to_have_text("100 % of the month's tokens left")
         ask(page, "Hello!")
         answered(page)
