@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,10 +42,8 @@ def send(url: str, key: str, stream: bool) -> httpx2.Response:
 def test_a_retry_after_a_kill_is_not_charged_again(
     folder: Path, tiny_path: Path, url: str, point: Point, stream: bool
 ) -> None:
-    with (
-        dying(point, folder, tiny_path, url) as (address, known),
-        pytest.raises(httpx2.TransportError),
-    ):
+    # A stream may have been read whole: its last piece is sent before it is recorded.
+    with dying(point, folder, tiny_path, url) as (address, known), suppress(httpx2.TransportError):
         send(address, known[1], stream)
     with served(folder, tiny_path, url=url, known=known) as server:
         server.wait_ready()
