@@ -19,7 +19,7 @@ from puna.folders import data_folder
 KvType = Literal["f16", "int8"]
 DEFAULT_MODEL = "smollm2"
 MOST_THREADS = 1024
-INSTRUCTION_SETS = ("scalar", "avx2", "avx512", "neon", "neondot")
+INSTRUCTION_SETS = ("scalar", "avx2", "avx512bw", "avx512", "neon", "neondot")
 NAMES = (
     "PUNA_HOME",
     "PUNA_MODEL",

@@ -67,7 +67,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PUNA_CONTEXT", "-1", "PUNA_CONTEXT is '-1'"),
         ("PUNA_CONTEXT", "\u0662", "whole number from 1 to"),
         ("PUNA_KV_TYPE", "int4", "f16, int8"),
-        ("PUNA_ISA", "sse2", "scalar, avx2, avx512, neon, neondot"),
+        ("PUNA_ISA", "sse2", "scalar, avx2, avx512bw, avx512, neon, neondot"),
         ("PUNA_PACKED_CACHE", "no", "set it to on or off"),
     ],
 )

@@ -12,7 +12,7 @@
 namespace puna::test {
 namespace {
 
-constexpr const char* kNames[] = {"scalar", "avx2", "avx512", "neon", "neondot"};
+constexpr const char* kNames[] = {"scalar", "avx2", "avx512bw", "avx512", "neon", "neondot"};
 
 std::vector<const Isa*> runnable() {
     std::vector<const Isa*> tables;

@@ -36,7 +36,9 @@ def runs_here(name: str) -> bool:
         return False
 
 
-ISAS = [name for name in ("scalar", "avx2", "avx512", "neon", "neondot") if runs_here(name)]
+ISAS = [
+    name for name in ("scalar", "avx2", "avx512bw", "avx512", "neon", "neondot") if runs_here(name)
+]
 
 
 @pytest.fixture(

@@ -23,7 +23,9 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 # Symbols of which the linker keeps one copy, no matter whose.
 WEAK = re.compile(r"^\S* [VWu] (\S+)$", re.MULTILINE)
 INSTALLED = f"build/cp3{sys.version_info.minor}-*/puna/kernels/native"
-VECTOR = {"x86_64": ("avx2", "avx512"), "aarch64": ("neon", "neondot")}[platform.machine()]
+VECTOR = {"x86_64": ("avx2", "avx512bw", "avx512"), "aarch64": ("neon", "neondot")}[
+    platform.machine()
+]
 
 
 def run(*command: str | Path) -> str:

@@ -15,10 +15,10 @@ struct Candidate {
 
 #if defined(__x86_64__)
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
-bool has_vnni() {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+bool has_avx512bw() {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
+bool has_vnni() { return has_avx512bw() && __builtin_cpu_supports("avx512vnni"); }
 #elif defined(__aarch64__)
 bool has_dotprod() { return getauxval(AT_HWCAP) & (1UL << 20); }
 #endif
@@ -29,6 +29,7 @@ const Isa* find_isa(const char* name) {
     const Candidate candidates[] = {
 #if defined(__x86_64__)
         {&kAvx512, has_vnni()},
+        {&kAvx512bw, has_avx512bw()},
         {&kAvx2, has_avx2()},
 #elif defined(__aarch64__)
         {&kNeonDot, has_dotprod()},

@@ -139,6 +139,7 @@ constexpr int64_t attend_scratch(int64_t head_dim) {
 extern const Isa kScalar;
 #if defined(__x86_64__)
 extern const Isa kAvx2;
+extern const Isa kAvx512bw;
 extern const Isa kAvx512;
 #elif defined(__aarch64__)
 extern const Isa kNeon;

@@ -1,4 +1,5 @@
 #define PUNA_SIMD avx512
+#define PUNA_VNNI  // products of four bytes that cannot overflow
 #include "simd_avx512.h"
 
 #include "half.h"

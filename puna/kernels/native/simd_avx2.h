@@ -98,9 +98,6 @@ inline I8 dot_pairs(const W16* w, const int16_t* a) {
     return _mm256_add_epi32(even, odd);
 }
 
-constexpr int kColumns = 8;  // 32 registers: 8 weight vectors, 8 accumulators and room for the sums
-constexpr int kSums = 16;    // sums of eight lanes that attention keeps side by side in registers
-
 #else
 
 // How many products u8 x s8 (in pairs) a signed 16-bit sum can hold.
@@ -135,9 +132,14 @@ inline I8 dot_pairs(const W16* w, const int16_t* a) {
     return _mm256_add_epi32(even, odd);
 }
 
-constexpr int kColumns = 4;  // 16 registers: more columns would spill the weight vectors
-constexpr int kSums = 8;     // sums of eight lanes that attention keeps side by side in registers
+#endif
 
+#ifdef PUNA_AVX512
+constexpr int kColumns = 8;  // 32 registers: 8 weight vectors, 8 accumulators and room for the sums
+constexpr int kSums = 16;    // sums of eight lanes that attention keeps side by side in registers
+#else
+constexpr int kColumns = 4;  // 16 registers: more columns would spill the weight vectors
+constexpr int kSums = 8;
 #endif
 
 // Eight values rounded to nearest even, as bytes or as 16-bit integers.

@@ -1,7 +1,7 @@
-// Sixteen float lanes and 64 bytes in AVX-512 with VNNI, beside the eight of simd_avx2.h: two groups side by side.
+// Sixteen float lanes and 64 bytes in AVX-512, beside the eight of simd_avx2.h: two groups side by side.
 #pragma once
-#define PUNA_VNNI   // twice the registers, and products that cannot overflow
-#define PUNA_PAIRS  // Sixteen, below
+#define PUNA_AVX512  // twice the registers
+#define PUNA_PAIRS   // Sixteen, below
 #include "simd_avx2.h"
 
 namespace puna::PUNA_SIMD {
@@ -41,6 +41,8 @@ inline void put(F16 value, float* y, const float* residual, int64_t) {
     _mm512_storeu_ps(y, residual ? _mm512_add_ps(_mm512_loadu_ps(residual), value) : value);
 }
 
+#ifdef PUNA_VNNI
+
 template <int kMax, int kVectors>
 inline I16 dot(const B64* w, const int8_t* a) {
     I16 even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
@@ -60,5 +62,35 @@ inline I16 dot_pairs(const I16* w, const int16_t* a) {
     }
     return _mm512_add_epi32(even, odd);
 }
+
+#else
+
+// Lane for lane as in simd_avx2.h.
+template <int kMax, int kVectors>
+inline I16 dot(const B64* w, const int8_t* a) {
+    constexpr int step = kAddends<kMax> < kVectors ? kAddends<kMax> : kVectors;
+    const __m512i ones = _mm512_set1_epi16(1);
+    I16 total = _mm512_setzero_si512();
+    for (int first = 0; first < kVectors; first += step) {
+        __m512i sum16 = _mm512_maddubs_epi16(w[first], sixteen_dwords(a + 4 * first));
+        for (int j = first + 1; j < first + step; ++j)
+            sum16 = _mm512_add_epi16(sum16, _mm512_maddubs_epi16(w[j], sixteen_dwords(a + 4 * j)));
+        const __m512i sum32 = _mm512_madd_epi16(sum16, ones);
+        total = first == 0 ? sum32 : _mm512_add_epi32(total, sum32);
+    }
+    return total;
+}
+
+template <int kVectors>
+inline I16 dot_pairs(const I16* w, const int16_t* a) {
+    I16 even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
+    for (int j = 0; j < kVectors; j += 2) {
+        even = _mm512_add_epi32(even, _mm512_madd_epi16(w[j], sixteen_dwords(a + 2 * j)));
+        odd = _mm512_add_epi32(odd, _mm512_madd_epi16(w[j + 1], sixteen_dwords(a + 2 * j + 2)));
+    }
+    return _mm512_add_epi32(even, odd);
+}
+
+#endif
 
 }  // namespace puna::PUNA_SIMD
