@@ -11,6 +11,14 @@ PIP    := $(PY) -m pip $(QUIET) install -c requirements.lock
 NATIVE := CMakeLists.txt pyproject.toml $(wildcard $(addprefix puna/kernels/native/,*.cpp *.h CMakeLists.txt))
 SOURCE := puna tests example.py $(wildcard bench/*.py docs/*.py)
 
+# How many processes `make test` divides the tests among: one for each core, eight at most.
+workers ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 8 ? cores : 8)))
+# A file's tests stay together, as they share servers; a folder's follow each other, as they do alone.
+SHARED := --numprocesses $(workers) --dist loadfile --no-loadscope-reorder
+
+# Tests start Puna hundreds of times: it must not be compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install chat serve check fix test bench golden fuzz fuzz-api conformance soak soak-accounts test-postgres test-arm sanitize docs vendor lock clean
@@ -39,7 +47,7 @@ test: check ## everything that must hold; `make test k=scheduler` picks tests by
 	@$(BIN)/puna pull smollm2 >&2
 	@test -e build/axe-core/axe.min.js || ! command -v npm >/dev/null || .ci/vendor axe >&2
 	@test -e build/openai/index.mjs || ! command -v npm >/dev/null || .ci/vendor openai >&2
-	@$(PY) -m pytest $(if $(k),-k "$(k)")
+	@$(PY) -m pytest $(if $(k),-k "$(k)",$(SHARED))
 
 bench: install ## measure this machine with the default model
 	@$(BIN)/puna bench --repeat 5

@@ -41,6 +41,8 @@ class Cluster:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
+        # Copied as files, a database is there in a quarter of the time: before 15, always so.
+        self._how = " STRATEGY FILE_COPY" if int(binaries.parent.name) >= 15 else ""
         self._numbers = count(1)
         self.folder = Path(tempfile.mkdtemp(prefix="puna-postgres-", dir=memory_disk()))
         if os.geteuid() == 0:
@@ -65,7 +67,7 @@ class Cluster:
         """Return the name of a new database."""
         name = f"test_{next(self._numbers)}"
         with self._engine.connect() as connection:
-            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{self._how}'))
         return name
 
     def migrated(self) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from puna.engine import Request, SamplingParams
 from puna.errors import InvalidParameterError
 
-NEVER_NUMBERS = [math.nan, math.inf, -math.inf, 1e308, "1", True, [], {}, object()]
+NEVER_NUMBERS = [math.nan, math.inf, -math.inf, 1e308, "1", True, [], {}, object]
 NUMERIC = [
     "temperature",
     "top_k",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx2
+
+from tests.ports import free_port
 
 
 class Puna:
@@ -29,8 +30,7 @@ class Puna:
         options: Sequence[str] = (),
         prefix: Callable[[Sequence[str]], Sequence[str]] = list,
     ) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.said, self.log = home / "said.txt", home / "log.txt"
         environment = {**os.environ, "PUNA_HOME": str(home), "PUNA_MODEL": model}

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from tests.ports import free_port
+
 
 class Line:
     """Passes bytes on from a port of its own; both methods may be called from any thread."""
@@ -16,7 +18,7 @@ class Line:
         self._loop, self._target = loop, target
         self._listening: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        self.port = free_port()  # nobody else's while the line is cut
 
     def mend(self) -> None:
         """Take connections, on the same port as before."""
@@ -28,7 +30,6 @@ class Line:
 
     async def _listen(self) -> None:
         self._listening = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port)
-        self.port = self._listening.sockets[0].getsockname()[1]
 
     async def _cut(self) -> None:
         if self._listening is not None:

@@ -22,14 +22,14 @@ class Hub:
     def fetch(self, name: str, progress: Progress) -> Path:
         self.asked.append(name)
         progress(50, 100)
-        self.go.wait(5)
+        self.go.wait(30)
         if self._error:
             raise self._error
         return Path(name)
 
 
 def ended(pull: Pull) -> Pull:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not pull.done and time.monotonic() < deadline:
         time.sleep(0.005)
     assert pull.done

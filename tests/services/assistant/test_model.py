@@ -71,7 +71,7 @@ def test_closing_the_events_stops_the_engine(lite: Store, llm: LLM) -> None:
             async for event in events:
                 if isinstance(event, Said):
                     break
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while llm.load().running and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         assert llm.load().running == 0

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
+
 SMALL = str(Path(__file__).with_name("small_server.py"))
 
 
 @contextmanager
 def served_over_http() -> Iterator[str]:
     """Start it on a free port; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, SMALL, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

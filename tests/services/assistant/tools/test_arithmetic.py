@@ -65,10 +65,10 @@ def test_functions_of_real_numbers() -> None:
     ],
 )  # fmt: skip
 def test_what_has_no_value_is_told_so_at_once(expression: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(ToolError):
         shown(calculate(expression))
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @given(st.text("0123456789.+-*/%^!() eEsqrt,", max_size=40))
