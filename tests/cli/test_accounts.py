@@ -57,27 +57,36 @@ def test_from_a_plan_to_an_invoice(puna: Puna, url: str, home: Path) -> None:
     assert page.startswith("<!doctype html>")
 
 
-def test_a_key_is_listed_without_its_secret_and_revoked(puna: Puna, url: str) -> None:
-    made = facts(puna, "keys", "create", "ci", "--scope", "chat", "--expires-in", "30")
+def test_a_key_is_listed_without_its_secret_and_revoked(puna_within: Puna, url: str) -> None:
+    made = facts(puna_within, "keys", "create", "ci", "--scope", "chat", "--expires-in", "30")
     assert made["scopes"] == ["chat"]
-    listed = puna("keys", "--json").stdout
+    listed = puna_within("keys", "--json").stdout
     assert made["id"] in listed
     assert made["secret"] not in listed
-    assert facts(puna, "keys", "revoke", made["id"])["revoked_at"] is not None
+    assert facts(puna_within, "keys", "revoke", made["id"])["revoked_at"] is not None
     store = Store.open(url)
     with pytest.raises(AuthenticationError):
         Keys(store).verify(made["secret"])
     store.close()
 
 
-def test_people_are_added_with_an_unseen_password(puna: Puna, url: str) -> None:
+def test_people_are_added_with_an_unseen_password(puna_within: Puna, url: str) -> None:
     ada = facts(
-        puna, "users", "create", "ada@example.org", "--role", "owner", stdin="correct horse\n"
+        puna_within,
+        "users",
+        "create",
+        "ada@example.org",
+        "--role",
+        "owner",
+        stdin="correct horse\n",
     )
     assert "correct horse" not in json.dumps(ada)
     assert "argon2" not in json.dumps(ada)
-    assert puna("users", "password", "ada@example.org", stdin="another fine one\n").returncode == 0
-    code = facts(puna, "users", "invite", "--role", "admin")["code"]
+    assert (
+        puna_within("users", "password", "ada@example.org", stdin="another fine one\n").returncode
+        == 0
+    )
+    code = facts(puna_within, "users", "invite", "--role", "admin")["code"]
     store = Store.open(url)
     users = Users(store)
     assert users.check("ada@example.org", "another fine one").role == "owner"
@@ -85,42 +94,42 @@ def test_people_are_added_with_an_unseen_password(puna: Puna, url: str) -> None:
     store.close()
 
 
-def test_whose_a_key_is_and_who_is_invited_is_listed(puna: Puna) -> None:
-    puna("users", "create", "ada@example.org", stdin="a fine password")
-    puna("keys", "create", "adas", "--user", "ada@example.org")
-    puna("keys", "create", "nobodys")
-    table = puna("keys", COLUMNS="200").stdout.splitlines()
+def test_whose_a_key_is_and_who_is_invited_is_listed(puna_within: Puna) -> None:
+    puna_within("users", "create", "ada@example.org", stdin="a fine password")
+    puna_within("keys", "create", "adas", "--user", "ada@example.org")
+    puna_within("keys", "create", "nobodys")
+    table = puna_within("keys", COLUMNS="200").stdout.splitlines()
     users = {row[0]: row[2] for row in map(str.split, table) if len(row) > 3}
     assert (users["adas"], users["nobodys"]) == ("ada@example.org", "-")
-    path = facts(puna, "users", "invite")["path"]
+    path = facts(puna_within, "users", "invite")["path"]
     assert path.startswith("/welcome#")
-    [pending] = json.loads(puna("users", "invitations", "--json").stdout)
+    [pending] = json.loads(puna_within("users", "invitations", "--json").stdout)
     assert (pending["tenant"], pending["role"]) == ("owner", "member")
-    assert puna("users", "withdraw", pending["id"]).returncode == 0
-    assert "no invitation" in puna("users", "invitations").stderr
-    assert "pending" in puna("users", "withdraw", pending["id"]).stderr
+    assert puna_within("users", "withdraw", pending["id"]).returncode == 0
+    assert "no invitation" in puna_within("users", "invitations").stderr
+    assert "pending" in puna_within("users", "withdraw", pending["id"]).stderr
 
 
-def test_a_copy_goes_to_another_home(puna: Puna, home: Path, tmp_path: Path) -> None:
-    puna("tenants", "create", "acme")
+def test_a_copy_goes_to_another_home(puna_within: Puna, home: Path, tmp_path: Path) -> None:
+    puna_within("tenants", "create", "acme")
     copy = tmp_path / "copy.gz"
-    made = facts(puna, "backup", str(copy))
-    done = puna("restore", str(copy), "--json", PUNA_HOME=str(tmp_path / "other"))
+    made = facts(puna_within, "backup", str(copy))
+    done = puna_within("restore", str(copy), "--json", PUNA_HOME=str(tmp_path / "other"))
     assert json.loads(done.stdout) == made
-    there = puna("tenants", "--json", PUNA_HOME=str(tmp_path / "other"))
-    assert there.stdout == puna("tenants", "--json").stdout
-    again = puna("restore", str(copy))
+    there = puna_within("tenants", "--json", PUNA_HOME=str(tmp_path / "other"))
+    assert there.stdout == puna_within("tenants", "--json").stdout
+    again = puna_within("restore", str(copy))
     assert again.returncode == 1
     assert "in use already" in again.stderr
 
 
-def test_lists_are_tables_for_people(puna: Puna) -> None:
-    tenants = puna("tenants").stdout
+def test_lists_are_tables_for_people(puna_within: Puna) -> None:
+    tenants = puna_within("tenants").stdout
     assert tenants.split()[:5] == ["tenant", "plan", "credits", "state", "since"]
     assert "owner" in tenants
-    assert "1,000,000" in puna("plans").stdout
-    assert "no keys yet" in puna("keys").stderr
-    assert "nothing was used yet" in puna("usage").stderr
+    assert "1,000,000" in puna_within("plans").stdout
+    assert "no keys yet" in puna_within("keys").stderr
+    assert "nothing was used yet" in puna_within("usage").stderr
 
 
 @pytest.mark.parametrize(
@@ -139,21 +148,23 @@ def test_lists_are_tables_for_people(puna: Puna) -> None:
         (["invoice", "owner", "november"], 1, "write it as 2026-11"),
     ],
 )
-def test_a_mistake_is_one_line(puna: Puna, arguments: list[str], code: int, message: str) -> None:
-    done = puna(*arguments)
+def test_a_mistake_is_one_line(
+    puna_within: Puna, arguments: list[str], code: int, message: str
+) -> None:
+    done = puna_within(*arguments)
     assert done.returncode == code, done.stderr
     assert message in " ".join(done.stderr.replace("│", " ").split())
     assert has_no_traceback(done)
 
 
-def test_a_database_that_cannot_be_opened_is_one_line(puna: Puna) -> None:
-    done = puna("tenants", PUNA_DATABASE="postgresql://me:hidden@127.0.0.1:1/puna")
+def test_a_database_that_cannot_be_opened_is_one_line(puna_within: Puna) -> None:
+    done = puna_within("tenants", PUNA_DATABASE="postgresql://me:hidden@127.0.0.1:1/puna")
     assert done.returncode == 1
     assert done.stderr.startswith("puna: error: the database postgresql+psycopg://me:***@127.0.0.1")
     assert "hidden" not in done.stderr
     assert has_no_traceback(done)
 
 
-def test_nothing_of_a_table_is_cut_off_where_the_terminal_is_narrow(puna: Puna) -> None:
-    made = facts(puna, "keys", "create", "laptop")
-    assert made["id"] in puna("keys", COLUMNS="40").stdout
+def test_nothing_of_a_table_is_cut_off_where_the_terminal_is_narrow(puna_within: Puna) -> None:
+    made = facts(puna_within, "keys", "create", "laptop")
+    assert made["id"] in puna_within("keys", COLUMNS="40").stdout

@@ -38,8 +38,8 @@ def test_the_list_above_is_complete() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help_ends_with_an_example(puna: Puna, command: tuple[str, ...]) -> None:
-    done = puna(*command, "--help")
+def test_help_ends_with_an_example(puna_within: Puna, command: tuple[str, ...]) -> None:
+    done = puna_within(*command, "--help")
     assert done.returncode == 0
     assert f"Example: puna {command[0]}" in done.stdout
 
