@@ -56,6 +56,7 @@ class Bounds:
     responses_days: int = _bound(30, 3650)  # how long /v1/responses are kept
     responses_mib: int = _bound(512, 2**20)  # a tenant's; the oldest make room
     repeats_mib: int = _bound(64, 2**20)  # a tenant's answers to Idempotency-Keys; likewise
+    calls: int = _bound(20_000, 10**6)  # a tenant's lines in the log of tool calls; likewise
     spare_mib: int = _bound(256, 2**20)  # of the disk, that files leave free
 
     @classmethod

@@ -26,6 +26,7 @@ def assistant_limits(bounds: Bounds) -> Limits:
         TalkLimits(bounds.conversations, bounds.talk_mib * MIB),
         FileLimits(bytes_in_all=bounds.files_mib * MIB, reading=reading),
         bounds.import_mib * MIB,
+        bounds.calls,
     )
 
 

@@ -61,7 +61,7 @@ class Assistant:
         self.files = Files(store, self.limits.files, embedder, clock, self._sweeper.wake)
         self.bundles = Bundles(store, self.archive, self.files, self.limits.import_bytes)
         self.servers = ToolServers(store, clock)
-        self.calls = CallLog(store, clock)
+        self.calls = CallLog(store, clock, self.limits.call_lines)
         self.remote = RemoteTools(self.servers)
         own: list[Tool] = [
             Calculator(),
@@ -75,6 +75,7 @@ class Assistant:
         """Put right what a crash or a restored copy left; call it once, at the start."""
         self.under_way.mend()
         self.finding.mend()
+        self.bundles.mend()
         self.files.mend()
         self._sweeper.wake()
 

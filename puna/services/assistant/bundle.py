@@ -1,7 +1,8 @@
 """Conversations with their files as one zip archive, taken out and brought back.
 
 In: an owner; later an archive, or JSON alone, that strangers may have made.  Out: the archive
-piece by piece; new conversations and files, all or none.  docs/decisions/0006 has the layout.
+piece by piece; new conversations and files, all or none, also where a crash cuts an import off.
+docs/decisions/0006 has the layout.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from dataclasses import dataclass
 from itertools import count
 from typing import IO, Any
 
+from sqlalchemy import select, update
+
+from puna.accounts import holder
 from puna.accounts.store import Store
 from puna.errors import NotFoundError, TooLargeError
 from puna.services.assistant.archive import Archive, Ids
 from puna.services.assistant.conversations import Conversation
-from puna.services.assistant.files import LONGEST_NAME, File, Files
+from puna.services.assistant.files import LONGEST_NAME, File, FileRow, Files
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.saved import (
     SavedConversation,
@@ -103,14 +107,29 @@ class Bundles:
             raise
         return Brought(len(made), len(set(ids.values()) - before), bundle.missing)
 
+    def mend(self) -> int:
+        """Delete the files of imports whose process is gone; return how many."""
+        held = select(FileRow).where(FileRow.holder.is_not(None))
+        with self._store.read() as session:
+            lost = [
+                (Owner(row.tenant_id, row.user_id), row.id)
+                for row in session.scalars(held)
+                if holder.is_gone(str(row.holder))
+            ]
+        for owner, file_id in lost:
+            self._files.delete(owner, file_id)
+        return len(lost)
+
     def _brought(self, owner: Owner, bundle: Bundle, ids: Ids) -> list[Conversation]:
         """Keep the conversations, and let each have its files."""
         prepared = self._archive.prepared(owner, bundle.talks, ids)
-        with self._store.write():
+        let_go = update(FileRow).where(FileRow.id.in_(ids.values())).values(holder=None)
+        with self._store.write() as session:
             made = self._archive.keep(owner, prepared)
             for conversation, talk in zip(made, bundle.talks, strict=True):
                 mentioned = [ids[one] for one in talk.mentioned if one in ids]
                 self._files.attach(owner, mentioned, conversation.id)
+            session.execute(let_go)
         return made
 
     def _documents(self, owner: Owner, conversation_id: str | None) -> Iterator[tuple[str, str]]:
@@ -165,7 +184,7 @@ class Bundles:
         data = bundle.archive.read(file.path, self._files.limits.reading.file_bytes)
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise refused(f"{file.path!r} is not the file that {FILES} names: its SHA-256 differs")
-        return self._files.add(owner, file.name, data).id
+        return self._files.add(owner, file.name, data, holder=holder.this_process()).id
 
 
 def _unpacked(archive: Zipped) -> Bundle:

@@ -93,6 +93,7 @@ class FileRow(Owned, Base):
     passages: Mapped[int] = mapped_column(Integer)
     words: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(Moment)
+    holder: Mapped[str | None] = mapped_column(String(200))  # whose import brings it, until its end
 
     def file(self) -> File:
         """Return it as plain data."""
@@ -126,11 +127,17 @@ class Files:
         self._library = Library(embedder)
 
     def add(
-        self, owner: Owner, name: str, data: bytes, *, conversation_id: str | None = None
+        self,
+        owner: Owner,
+        name: str,
+        data: bytes,
+        *,
+        conversation_id: str | None = None,
+        holder: str | None = None,
     ) -> File:
         """Read a file and keep it; FileRefusedError where it cannot be read, RoomError where full.
 
-        The same bytes under the same name are kept once.
+        The same bytes under the same name are kept once.  With a `holder`, an import brings it.
         """
         name = file_name(name)
         self.check_room(owner, n_bytes=len(data))
@@ -153,6 +160,7 @@ class Files:
             passages=len(passages),
             words=sum(len(line.text.split()) for line in document.lines),
             created_at=self._clock(),
+            holder=holder,
         )
         with self._store.write() as session:
             self.check_room(owner, n_bytes=len(data))

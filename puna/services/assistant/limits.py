@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from puna.services.assistant.conversations import TalkLimits
 from puna.services.assistant.files import FileLimits
+from puna.services.assistant.tools.calls import LINES
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,4 @@ class Limits:
     talks: TalkLimits = field(default_factory=TalkLimits)
     files: FileLimits = field(default_factory=FileLimits)
     import_bytes: int = 512 * 2**20  # of one import, packed as well as unpacked
+    call_lines: int = LINES  # of one tenant, in the log of tool calls

@@ -42,7 +42,7 @@ OURS = {
         "responses": "id tenant_id items response holder",  # no page shows them
         "assistant_conversations": "id tenant_id user_id folded_title title_by preset_id leaf_id",
         "assistant_messages": "id conversation_id parent_id role outcome file_ids count holder",
-        "assistant_files": "id tenant_id user_id conversation_id sha256",
+        "assistant_files": "id tenant_id user_id conversation_id sha256 holder",
         "assistant_passages": "file_id place line_numbers",
         "assistant_presets": "id tenant_id user_id",
         "assistant_facts": "id tenant_id user_id state",

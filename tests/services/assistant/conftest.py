@@ -39,6 +39,12 @@ def lite(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
+def url(store: Store) -> str:
+    """Where another process finds it."""
+    return store.engine.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

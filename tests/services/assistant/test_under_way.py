@@ -6,7 +6,6 @@ import multiprocessing
 from datetime import timedelta
 from multiprocessing.connection import Connection
 
-import pytest
 from sqlalchemy import update
 
 from puna.accounts.schema import utc_now
@@ -31,11 +30,6 @@ def answer_until_told(url: str, owner: Owner, line: Connection) -> None:
     line.recv()
     assistant.messages.finish(owner, answer.id, "complete", "all of it")
     store.close()
-
-
-@pytest.fixture
-def url(store: Store) -> str:
-    return store.engine.url.render_as_string(hide_password=False)
 
 
 class Other:

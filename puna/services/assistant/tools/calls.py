@@ -1,6 +1,6 @@
 """The log of tool calls: who, what, when, how long, how it ended.
 
-In: one line for each call.  Out: the latest lines, for the owner.
+In: one line for each call.  Out: the latest lines, for the owner; a tenant's oldest make room.
 Knows no content: arguments and results stand with the message, and go when it goes.
 """
 
@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
 
-from sqlalchemy import Integer, String, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Index, Integer, String, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, utc_now
 from puna.accounts.store import Store
 from puna.chat import ToolCall
 from puna.services.assistant.tools.tool import Asking
+
+LINES = 20_000  # of one tenant
 
 CallOutcome = Literal["done", "failed", "refused", "late"]
 
@@ -51,6 +53,7 @@ class CallRow(Base):
     """One call."""
 
     __tablename__ = "assistant_tool_calls"
+    __table_args__ = (Index("ix_assistant_tool_calls_room", "tenant_id", "number"),)
 
     number: Mapped[int] = mapped_column(RowNumber, primary_key=True)
     at: Mapped[datetime] = mapped_column(Moment, index=True)
@@ -65,13 +68,13 @@ class CallRow(Base):
 
 
 class CallLog:
-    """Every call that was tried."""
+    """Every call that was tried, of each tenant the last `lines`."""
 
-    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: Clock = utc_now, lines: int = LINES) -> None:
+        self._store, self._clock, self._lines = store, clock, lines
 
     def note(self, asking: Asking, done: Done) -> None:
-        """Add a line."""
+        """Add a line; the tenant's oldest goes where there are too many."""
         row = CallRow(
             at=self._clock(),
             tenant_id=asking.owner.tenant_id,
@@ -85,6 +88,8 @@ class CallLog:
         )
         with self._store.write() as session:
             session.add(row)
+            session.flush()
+            self._make_room(session, row.tenant_id)
 
     def latest(self, limit: int = 100) -> list[CallLine]:
         """Return the newest lines first."""
@@ -104,3 +109,10 @@ class CallLog:
                 )
                 for row in session.scalars(query)
             ]
+
+    def _make_room(self, session: Session, tenant_id: str) -> None:
+        mine = CallRow.tenant_id == tenant_id
+        newest_first = select(CallRow.number).where(mine).order_by(CallRow.number.desc())
+        beyond = session.scalar(newest_first.offset(self._lines).limit(1))
+        if beyond is not None:
+            session.execute(delete(CallRow).where(mine, CallRow.number <= beyond))

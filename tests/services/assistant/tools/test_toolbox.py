@@ -12,7 +12,7 @@ from puna.chat import ToolCall
 from puna.services.assistant.citations import Sources
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.tools.calculator import Calculator
-from puna.services.assistant.tools.calls import CallLog
+from puna.services.assistant.tools.calls import CallLog, Done
 from puna.services.assistant.tools.tool import Asking
 from puna.services.assistant.tools.toolbox import Toolbox
 from tests.services.assistant.story import ran
@@ -63,3 +63,19 @@ def test_every_call_ends_in_words_and_in_the_log(
     assert line.argument_characters == len(arguments)
     kept = {k: v for k, v in vars(line).items() if k not in {"at", "took_ms"}}
     assert "42" not in str(kept)  # sizes, no content
+
+
+def test_a_tenants_oldest_lines_make_room_and_nobody_elses(store: Store) -> None:
+    log = CallLog(store, lines=3)
+    other = Asking(Owner("other", "usr"), "msg", Sources())
+    log.note(other, done_with("first"))
+    for number in range(5):
+        log.note(ASKING, done_with(f"tool {number}"))
+    log.note(other, done_with("last"))
+    told = [(line.tenant_id, line.tool) for line in log.latest()]
+    mine = [("ten", f"tool {number}") for number in (4, 3, 2)]
+    assert told == [("other", "last"), *mine, ("other", "first")]
+
+
+def done_with(tool: str) -> Done:
+    return Done(ToolCall("1", tool, "{}"), tool, "result", "done", 0.1)
