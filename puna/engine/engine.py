@@ -46,7 +46,9 @@ class Engine:
         settings: EngineSettings | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """Raises SettingError where the settings ask for larger steps than the model takes."""
         self.settings = settings or EngineSettings()
+        self.settings.check(model.max_batch_tokens)
         self._model = model
         self._clock = clock
         self._vocab_size = model.config.vocab_size
@@ -63,6 +65,7 @@ class Engine:
         self._bursts = Bursts(self._model, self.cache, self.settings)
         self._live: dict[int, list[Sequence]] = {}  # each request's unfinished choices
         self._news = News(self._clock)
+        self.resting = False  # all that is left waits for leave to say more
 
     @property
     def idle(self) -> bool:
@@ -123,6 +126,8 @@ class Engine:
     def step(self) -> list[Emission]:
         """Run one step, or several where nothing but plain decoding is left; return the news."""
         chunks = self.scheduler.plan()
+        self._end_exhausted()
+        self.resting = not chunks and not self.scheduler.idle
         if chunks:
             self._note_started(chunks)
             if self._bursts.takes(chunks):
@@ -131,6 +136,12 @@ class Engine:
                 self._embed([chunk for chunk in chunks if chunk.sequence.pool])
                 self._forward([chunk for chunk in chunks if not chunk.sequence.pool])
         return self._news.take()
+
+    def _end_exhausted(self) -> None:
+        """End answers that waited for leave to say more, and are not to have it."""
+        for sequence in self.scheduler.paused:
+            if sequence.exhausted:
+                self._finish(sequence, "length")
 
     def _note_started(self, chunks: Iterable[Chunk]) -> None:
         now = self._clock()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 from puna.engine.sequence import Sequence
 
@@ -78,6 +79,9 @@ class Line:
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
+
+    def __iter__(self) -> Iterator[Sequence]:
+        return chain.from_iterable(self._queues.values())
 
     def add(self, sequence: Sequence) -> None:
         """Put a sequence at its place in its tenant's queue."""

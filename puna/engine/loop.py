@@ -24,6 +24,8 @@ from puna.engine.request import Request
 from puna.engine.sequence import Emission
 from puna.errors import EngineError, PunaError
 
+REST_S = 0.002
+
 log = logging.getLogger("puna")
 
 
@@ -176,12 +178,18 @@ class EngineLoop:
         """Read the inbox, waiting only if there is nothing else to do; False = close."""
         try:
             while True:
-                order = self._inbox.get(block=self._engine.idle)
+                order = self._next_order()
                 if isinstance(order, _Close):
                     return False
                 self._obey(order)
         except Empty:
             return True
+
+    def _next_order(self) -> _Submit | _Cancel | _Close:
+        if self._engine.idle:
+            return self._inbox.get()
+        # All that is left waits for a database: look now and then whether it has answered.
+        return self._inbox.get(timeout=REST_S if self._engine.resting else 0)
 
     def _obey(self, order: _Submit | _Cancel) -> None:
         match order:

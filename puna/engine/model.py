@@ -40,6 +40,11 @@ class Model(Protocol):
         """Blocks in the KV cache, numbered from 0."""
         ...
 
+    @property
+    def max_batch_tokens(self) -> int:
+        """Rows that one batch may have."""
+        ...
+
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Compute the batch and return (outputs, vocab_size) logits."""
         ...

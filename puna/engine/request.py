@@ -66,6 +66,10 @@ class Allowance(Protocol):
         """Return how many more tokens a choice may have that has so many."""
         ...
 
+    def waits(self) -> bool:
+        """Whether a choice that has used up all should pause: more may yet be granted."""
+        ...
+
 
 @dataclass(frozen=True)
 class SamplingParams:

@@ -13,11 +13,12 @@ by others.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from puna.engine.cache import BlockTable, KVCache
 from puna.engine.fairness import Line, Shares, gives_way
-from puna.engine.sequence import Sequence
+from puna.engine.sequence import Order, Sequence
 from puna.engine.settings import EngineSettings
 from puna.kernels.batch import BLOCK_TOKENS
 
@@ -66,6 +67,7 @@ class Scheduler:
         self._line = Line(self._shares)
         self._running: list[Sequence] = []
         self._refused: Sequence | None = None  # it did not fit, and nothing was freed since
+        self.paused: list[Sequence] = []  # in the last plan, for want of leave to say more
         self.preemptions = 0
 
     @property
@@ -105,13 +107,15 @@ class Scheduler:
 
     def plan(self) -> list[Chunk]:
         """Choose the next step's chunks."""
-        self._let_in()
-        chunks = self._decode()
+        self.paused = [s for s in (*self._running, *self._line) if s.paused]
+        resting = {sequence.order for sequence in self.paused}
+        self._let_in(resting)
+        chunks = self._decode(resting)
         rows = self._settings.prefill_budget(len(chunks))
         outputs = self._max_outputs - len(chunks)
-        decoded = {chunk.sequence.order for chunk in chunks}
+        done = resting | {chunk.sequence.order for chunk in chunks}
         for sequence in self._in_turn():
-            if sequence.order in decoded:
+            if sequence.order in done:
                 continue
             chunk = self._cut(sequence, rows, outputs)
             if chunk is None:
@@ -125,12 +129,12 @@ class Scheduler:
         """Return the running sequences, the last to be preempted first."""
         return sorted(self._running, key=self._shares.turn)
 
-    def _decode(self) -> list[Chunk]:
+    def _decode(self, resting: Set[Order]) -> list[Chunk]:
         """Give each decoding sequence its row, preempting the last in turn for room."""
         chunks = [
             Chunk(sequence, sequence.computed, len(sequence.tokens))
             for sequence in self._in_turn()
-            if sequence.decoding and self._make_room(sequence)
+            if sequence.decoding and sequence.order not in resting and self._make_room(sequence)
         ]
         for chunk in chunks:
             self._shares.charge(chunk.sequence, chunk.stop)
@@ -150,10 +154,12 @@ class Scheduler:
         self._wait(sequence)
         self.preemptions += 1
 
-    def _let_in(self) -> None:
+    def _let_in(self, resting: Set[Order]) -> None:
         """Admit who waits, in turn, as far as rows and blocks go; nobody overtakes."""
         for sequence in self._line.in_turn():
-            if not self._awaits_prefix(sequence) and not self._admit(sequence):
+            if sequence.order in resting or self._awaits_prefix(sequence):
+                continue
+            if not self._admit(sequence):
                 break
 
     def _awaits_prefix(self, sequence: Sequence) -> bool:

@@ -21,6 +21,8 @@ from puna.engine.sampler import Sampler
 from puna.errors import PunaError
 from puna.kernels.burst import first_habits
 
+Order = tuple[int, int]  # request, choice
+
 
 @dataclass(frozen=True, slots=True)
 class SequenceStats:
@@ -99,7 +101,7 @@ class Sequence:
         )
 
     @property
-    def order(self) -> tuple[int, int]:
+    def order(self) -> Order:
         """First come, first served: lower runs first and is preempted last."""
         return self.request_id, self.index
 
@@ -118,6 +120,20 @@ class Sequence:
         """Tokens that the answer may still have."""
         left, allowance = self._most_tokens - self.completion_tokens, self.request.allowance
         return left if allowance is None else min(left, allowance.left(self.completion_tokens))
+
+    @property
+    def paused(self) -> bool:
+        """Whether it has said all that it may by now; it can be granted more."""
+        return self.request.allowance is not None and self.left_tokens <= 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it has said all that it may, and nothing more is on its way."""
+        allowance = self.request.allowance
+        # Asked first: what is granted between the two questions must not look like the end.
+        waits = allowance is not None and allowance.waits()
+        within = self.completion_tokens < self._most_tokens
+        return self.left_tokens <= 0 and not (waits and within)
 
     @property
     def pending(self) -> int:
@@ -153,7 +169,7 @@ class Sequence:
             return "stop"
         if self.sampler.finished:
             return "stop"
-        return "length" if self.left_tokens <= 0 else None
+        return "length" if self.exhausted else None
 
     def stats(self, now: float, stop_tokens: int = 0) -> SequenceStats:
         """Return what the choice took up to `now`."""

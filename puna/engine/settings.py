@@ -37,6 +37,14 @@ class EngineSettings:
                 f"{self.max_batch_tokens} rows (max_batch_tokens); lower one or raise the other"
             )
 
+    def check(self, model_batch_tokens: int) -> None:
+        """Raise SettingError where a step would have more rows than the model takes."""
+        if self.max_batch_tokens > model_batch_tokens:
+            raise SettingError(
+                f"max_batch_tokens is {self.max_batch_tokens}, but the model was opened for "
+                f"{model_batch_tokens} rows; lower it, or open the model for more"
+            )
+
     def prefill_budget(self, decode_rows: int) -> int:
         """Return how many prompt rows may join a step that decodes `decode_rows`."""
         left = self.max_batch_tokens - decode_rows

@@ -81,16 +81,12 @@ class Llama:
     """A network with its weights and its cache of keys and values."""
 
     def __init__(
-        self,
-        config: LlamaConfig,
-        weights: LlamaWeights,
-        kernels: Kernels,
-        context_tokens: int,
-        kv_blocks: int,
+        self, config: LlamaConfig, weights: LlamaWeights, kernels: Kernels, shape: Shape
     ) -> None:
         self.config = config
-        self.context_tokens = context_tokens
-        self.kv_blocks = kv_blocks
+        self.context_tokens = shape.context_tokens
+        self.kv_blocks = shape.kv_blocks
+        self.max_batch_tokens = shape.max_batch_tokens
         self._weights = weights
         self._kernels = kernels
 
@@ -127,13 +123,13 @@ class Llama:
             from puna.kernels.reference import Eager  # noqa: PLC0415 (of use to the curious alone)
 
             eager = Eager(shape)
-            return cls(config, load(eager), eager, context, kv_blocks)
+            return cls(config, load(eager), eager, shape)
         tape = _tape(shape, threads, isa)
         names = matrix_names(checkpoint, config)
         source = packed.matrices(checkpoint, names, tape) if packed else nullcontext()
         with source as take:
             weights = load(tape, take=take)
-        return cls(config, weights, tape, context, kv_blocks)
+        return cls(config, weights, tape, shape)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Append the batch's tokens to the cache; compute (outputs, vocab_size) logits."""

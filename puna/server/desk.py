@@ -197,6 +197,9 @@ class Desk:
         except StoreError as error:
             log.warning("nothing more could be reserved for an answer: %s", error)
             allowance.shrink()
+        except BaseException:
+            allowance.shrink()  # an answer that is never told would pause for ever
+            raise
         else:
             allowance.grow()
 

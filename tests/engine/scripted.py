@@ -39,6 +39,7 @@ class ScriptedModel:
     vocab_size: int = 97
     context_tokens: int = 512
     kv_blocks: int = 64
+    max_batch_tokens: int = 512
     poison: frozenset[int] = frozenset()  # a history with one of these gives NaN
     before_step: Callable[[int], None] = lambda step: None
     config: Shape = field(init=False)

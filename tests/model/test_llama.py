@@ -58,7 +58,7 @@ def rounded_reference(path: Path) -> Llama:
         )
         eager = Eager(sizes, activations="rounded", kv_dtype=np.float16)
         weights = load_weights(checkpoint, config, eager, context_tokens=256)
-    return Llama(config, weights, eager, 256, sizes.kv_blocks)
+    return Llama(config, weights, eager, sizes)
 
 
 def random_tokens(count: int, seed: int) -> Tokens:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from puna.accounts import Plan, Plans, Price, Tenants
+from puna.accounts import Ledger, Plan, Plans, Price, Tenants
 from puna.server import ServerSettings
 from tests.server.serving import MODEL, Served, served
 
@@ -55,6 +56,26 @@ def test_an_answer_goes_on_to_the_contexts_end_while_there_is_budget(frugal: Ser
     charged = frugal.charged()[-1]
     assert charged.completion_tokens == answer["usage"]["completion_tokens"]
     frugal.wait_idle()
+
+
+class SlowLedger(Ledger):
+    """A database whose commits take longer than the engine does for all that it was granted."""
+
+    def extend(self, *extension: Any) -> None:
+        time.sleep(0.3)
+        super().extend(*extension)
+
+
+def test_an_answer_waits_for_a_slow_database_instead_of_ending(
+    tmp_path: Path, tiny_path: Path
+) -> None:
+    limits = ServerSettings(MODEL, unstated_tokens=96)
+    with served(tmp_path, tiny_path, limits, 512) as server:
+        server.wait_ready()
+        server.desk.ledger = SlowLedger(server.services.store)
+        answer = ask(server, server.other_key, n=2).json()
+        assert answer["usage"]["completion_tokens"] == 2 * (512 - answer["usage"]["prompt_tokens"])
+        server.wait_idle()
 
 
 def test_the_plan_of_those_who_pay_nothing_takes_many_open_requests(frugal: Served) -> None:

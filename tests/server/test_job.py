@@ -29,6 +29,9 @@ class Witness:
         self.said = max(self.said, said)
         return 1000 - said
 
+    def waits(self) -> bool:
+        return False
+
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_an_answer_cut_anywhere_is_charged_as_the_engine_counted(
