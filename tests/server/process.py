@@ -11,12 +11,24 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Protocol
 
 import httpx2
 
 from tests.ports import free_port
+
+
+class Process(Protocol):
+    """What is asked of a process, as `subprocess` has it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def send_signal(self, sig: int, /) -> None: ...
 
 
 class Puna:
@@ -39,9 +51,12 @@ class Puna:
         command = [sys.executable, "-m", "puna", "serve", "--port", str(self.port), *options]
         self.started = time.monotonic()
         with self.said.open("w") as said, self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                prefix(command), env=environment, stdout=said, stderr=log
-            )
+            self.process = self._begun(prefix(command), environment, said, log)
+
+    def _begun(
+        self, command: Sequence[str], environment: Mapping[str, str], said: IO[str], log: IO[str]
+    ) -> Process:
+        return subprocess.Popen(command, env=environment, stdout=said, stderr=log)
 
     def wait_ready(self) -> float:
         """Wait for a decode step; returns the seconds since the start."""

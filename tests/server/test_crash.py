@@ -49,20 +49,21 @@ def check_kills(
     streams: int = STREAMS,
     repeaters: int = REPEATERS,
     seed: int = 20261124,
+    kind: type[Puna] = Puna,
 ) -> float:
     """Kill the server and a writer beside it so often; returns the longest start in seconds."""
     keep_model(home, "slow", model)
     prepare(url)
     store, random, longest = Store.open(url), Random(seed), 0.0
     keys = [Keys(store).create(f"caller {number}") for number in range(streams + repeaters)]
-    puna, promised = Puna(home, "slow", url), home / "promised"
+    puna, promised = kind(home, "slow", url), home / "promised"
     try:
         puna.wait_ready()
         for run in range(kills):
             since = latest_entry(store)
             callers = {key.key.id: _caller(puna, key, run, keys[:repeaters]) for key in keys}
             kill(puna, list(callers.values()), (url, promised, run), random.uniform(0, 2))
-            puna = Puna(home, "slow", url)
+            puna = kind(home, "slow", url)
             longest = max(longest, puna.wait_ready())
             check_charges(store, puna, callers, since)
             check_promises(store, promised)
