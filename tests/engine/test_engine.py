@@ -149,13 +149,16 @@ def test_offered_four_times_the_pool_everything_is_answered_as_alone() -> None:
 
 
 def test_no_row_of_another_history_is_ever_read() -> None:
-    """Prefix hits, copies, eviction, preemption, aborts and choices, all at random."""
+    """Prefix hits, copies, eviction, preemption, aborts and choices, all at random.
+
+    `make soak` has a hundred times as many.
+    """
     traffic = Traffic(seed=2, compare_every=3)
-    traffic.run(2500)
+    traffic.run(1000)
     assert traffic.engine.cache.held == 0
-    assert traffic.engine.scheduler.preemptions > 20
-    assert traffic.model.rows_checked > 500_000
-    assert traffic.compared > 30
+    assert traffic.engine.scheduler.preemptions > 8
+    assert traffic.model.rows_checked > 200_000
+    assert traffic.compared > 12
     assert traffic.different == 0
 
 

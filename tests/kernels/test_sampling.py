@@ -146,7 +146,7 @@ def test_frequencies_fit_the_exact_probabilities(
     vocab: int, params: dict[str, Any], native: Tape
 ) -> None:
     scores = np.random.default_rng(vocab).normal(0, 2.5, vocab).astype(np.float32)
-    count = 20_000
+    count = 10_000
     allowed = distribution(scores, **params)
     meant = np.array([pick(*allowed, uniform(1, 0, step)) for step in range(count)])
     draws = many(count, seed=1, **params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -83,25 +84,38 @@ def test_processes_that_write_at_once_leave_one_sound_file(model: Path, cache: P
     assert packs(model, cache) == 0
 
 
-def test_a_killed_writer_leaves_nothing_that_counts(tmp_path: Path, cache: PackedCache) -> None:
-    large = TinyLlama.for_k_types(seed=2, hidden=1024, intermediate=4096, layers=8)
-    model = large.write_gguf(tmp_path / "m/large.gguf", "F32")
-    process = loading(model, cache)
-    while not any(file.stat().st_size for file in cache.files(model)):
-        assert process.poll() is None
-    process.kill()
-    process.communicate()
-    (left,) = cache.files(model)
-    assert left.suffix == ".partial"
-    assert packs(model, cache) == 2 + 8 * 7
-    assert packs(model, cache) == 0
-    only_file(model)
+@pytest.fixture(scope="module")
+def half_a_gigabyte(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tiny = TinyLlama.for_k_types(seed=2, hidden=1024, intermediate=4096, layers=8)
+    return tiny.write_gguf(tmp_path_factory.mktemp("large") / "large.gguf", "F32")
 
 
 @pytest.fixture
-def large(tmp_path: Path) -> Path:
-    tiny = TinyLlama.for_k_types(seed=2, hidden=1024, intermediate=4096, layers=8)
-    return tiny.write_gguf(tmp_path / "m/large.gguf", "F32")
+def large(tmp_path: Path, half_a_gigabyte: Path) -> Path:
+    """A model that takes a while to keep, in a folder of its own."""
+    path = tmp_path / "m/large.gguf"
+    path.parent.mkdir()
+    path.hardlink_to(half_a_gigabyte)
+    return path
+
+
+def begun(large: Path, cache: PackedCache) -> bool:
+    """Whether some of the file is written."""
+    time.sleep(0.001)
+    return any(file.stat().st_size for file in cache.files(large))
+
+
+def test_a_killed_writer_leaves_nothing_that_counts(large: Path, cache: PackedCache) -> None:
+    process = loading(large, cache)
+    while not begun(large, cache):
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    (left,) = cache.files(large)
+    assert left.suffix == ".partial"
+    assert packs(large, cache) == 2 + 8 * 7
+    assert packs(large, cache) == 0
+    only_file(large)
 
 
 def test_the_first_answer_comes_before_the_file_is_whole(large: Path, cache: PackedCache) -> None:
@@ -120,7 +134,7 @@ def test_the_first_answer_comes_before_the_file_is_whole(large: Path, cache: Pac
 def test_closing_early_leaves_no_file(large: Path, cache: PackedCache) -> None:
     with open_checkpoint(large) as checkpoint:
         llama = Llama.from_checkpoint(checkpoint, kv_blocks=4, threads=1, packed=cache)
-        while not any(file.stat().st_size for file in cache.files(large)):
+        while not begun(large, cache):
             pass
         cache.close()
         llama.close()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.cli.calling import Calling
 from tests.cli.screen import CTRL_C
-from tests.cli.serving import OWNER, Server, chatting, owned, serving
+from tests.cli.serving import OWNER, STEADY, Server, chatting, owned, serving
 
 SMALL = Path(__file__).parents[2] / "services/assistant/tools/small_server.py"
 CALL = ('{"name": "small__add", "parameters": ', '{"left": 2, "right": 3}', "}")
@@ -33,7 +33,7 @@ def entered(page: Page, server: Server) -> Page:
 def test_terminal_and_page_are_the_same_conversation(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path / "home") as server, browser.new_context() as context:
         page = entered(context.new_page(), server)
-        with chatting(server.home, "--temperature", "0") as chat:
+        with chatting(server.home, *STEADY) as chat:
             chat.enter("Who wrote Hamlet?")
             page.reload()
             page.click("text=Who wrote Hamlet?")
@@ -48,13 +48,14 @@ def test_terminal_and_page_are_the_same_conversation(browser: Browser, tmp_path:
             shown = chat.enter("And an animal.")
             assert shown.startswith("said elsewhere meanwhile:\n> Name three colours.\n")
 
-            chat.enter(STORY, then=".{40}")
+        with chatting(server.home, "--continue", "--temperature", "0") as longer:
+            longer.enter(STORY, then=".{40}")
             page.reload()  # the answer that the terminal is hearing grows on the page, too
             expect(page.locator(".message.live")).to_have_count(1)
-            chat.screen.press(CTRL_C)
+            longer.screen.press(CTRL_C)
             expect(page.locator(".message.live")).to_have_count(0)
-            expect(page.locator(".stopped")).to_contain_text("Stopped.")
-            chat.wait()
+            expect(page.locator(".stopped").last).to_contain_text("Stopped.")
+            longer.wait()
         asked = [one["text"] for one in server.latest()["messages"] if one["role"] == "user"]
         assert asked == ["Who wrote Hamlet?", "Name three colours.", "And an animal.", STORY]
 
