@@ -42,6 +42,7 @@ class GrowingAnswer:
         self.calls: tuple[ToolCall, ...] = ()  # asked for in the present round
         self.finish_reason: FinishReason = "stop"
         self.steps = _steps(cut) if cut else [_step()]
+        self._gap = _gap(cut) if cut else ""  # stands between what was said and what follows
         self._cited_before = [one for one in (cut.sources if cut else ()) if one.get("cited", True)]
         self.sources = Sources(self._cited_before)
         self._marks = MarkFilter(self.sources)
@@ -105,6 +106,9 @@ class GrowingAnswer:
         """Add text, the model's or not, and yield what is new."""
         if not text:
             return
+        if not text[0].isspace():
+            text = self._gap + text
+        self._gap = ""
         new_paragraph = not self.steps[-1]["text"] and bool(self.text)
         self.steps[-1]["text"] += text
         self._count.setdefault("first_word_s", round(time.monotonic() - self._begun, 3))
@@ -174,8 +178,17 @@ def _step() -> dict[str, Any]:
 
 
 def _steps(cut: Entry) -> list[dict[str, Any]]:
-    """The steps of an answer that was cut, the last one open; spaces at its end were the cut's."""
+    """The steps of an answer that was cut, the last one open.
+
+    It ends with a word: a model that reads a space at the end rarely goes on well.
+    """
     steps = [dict(step) for step in cut.steps] or [{"text": cut.text, "calls": []}]
     if steps[-1]["calls"]:
         return [*steps, _step()]
     return [*steps[:-1], {**steps[-1], "text": steps[-1]["text"].rstrip()}]
+
+
+def _gap(cut: Entry) -> str:
+    """The space or lines with which an answer was cut; a model may take them as said."""
+    said = "" if not cut.steps or cut.steps[-1]["calls"] else str(cut.steps[-1]["text"])
+    return said[len(said.rstrip()) :] if said.strip() else ""

@@ -45,21 +45,43 @@ def test_it_stays_one_message_and_its_tokens_are_added_up(store: Store) -> None:
     assert (first.outcome, first.text) == ("length", "Llamas graze")
     events = go_on(assistant, ann, first, model)
     assert (begun(events).id, begun(events).text) == (first.id, "Llamas graze")
-    assert "".join(event.text for event in events if isinstance(event, Said)) == "high up, "
+    assert "".join(event.text for event in events if isinstance(event, Said)) == " high up, "
     whole = ended(go_on(assistant, ann, first, model))
     assert (whole.id, whole.siblings) == (first.id, (first.id,))
-    assert (whole.outcome, whole.text) == ("complete", "Llamas grazehigh up,all year.")
+    assert (whole.outcome, whole.text) == ("complete", "Llamas graze high up, all year.")
     assert whole.count["completion_tokens"] == 5
     assert whole.count["took_s"] >= first.count["took_s"]
     assert [asked["begun"] for asked in model.params] == [
-        "", "Llamas graze", "Llamas grazehigh up,",
+        "", "Llamas graze", "Llamas graze high up,",
     ]  # fmt: skip
     assert model.asked[0] == model.asked[1] == model.asked[2]
     [chat] = assistant.conversations.list(ann)
     path = assistant.messages.path(ann, chat.id).entries
     assert [entry.id for entry in path] == [first.parent_id, first.id]
-    assert assistant.finding.find(ann, "grazehigh")
+    assert assistant.finding.find(ann, "graze high")
     assert assistant.messages.given_here == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whole"),
+    [
+        ("They graze ", "high up.", "They graze high up."),
+        ("They graze ", " high up.", "They graze high up."),
+        ("They gra", "ze.", "They graze."),
+        ("First.\n\n", "Second.", "First.\n\nSecond."),
+        ("First.\n\n", "\n\nSecond.", "First.\n\nSecond."),
+    ],
+)
+def test_the_space_at_the_cut_stands_there_once(
+    lite: Store, before: str, after: str, whole: str
+) -> None:
+    ann, assistant = person(lite, "ann"), Assistant(lite)
+    model = Scripted(cut(before), says(after))
+    first = ended(ask(assistant, ann, Question(text="?"), model))
+    events = go_on(assistant, ann, first, model)
+    assert ended(events).text == whole
+    said = "".join(event.text for event in events if isinstance(event, Said))
+    assert begun(events).text + said == ended(events).text
 
 
 def test_marks_keep_their_numbers_and_new_ones_get_others(store: Store) -> None:
@@ -103,7 +125,7 @@ def test_a_search_that_the_person_called_is_read_once_more(lite: Store) -> None:
     model = Scripted(cut("It is "), says("900 EUR [1]."))
     first = ended(ask(assistant, ann, Question(text="/search rent"), model))
     whole = ended(go_on(assistant, ann, first, model))
-    assert whole.text == "It is900 EUR [1]."
+    assert whole.text == "It is 900 EUR [1]."
     assert [len(step["calls"]) for step in whole.steps] == [1, 0]
     assert model.asked[0][-1] == model.asked[1][-1]
 
@@ -179,7 +201,7 @@ def test_of_a_long_answer_the_model_reads_the_end(lite: Store) -> None:
     first = ended(ask(assistant, ann, Question(text="?"), model))
     whole = ended(go_on(assistant, ann, first, model))
     assert whole.text.startswith("word0 ")
-    assert whole.text.endswith("word999and more.")
+    assert whole.text.endswith("word999 and more.")
     begun = model.params[1]["begun"].split()
     assert 20 < len(begun) <= 150
     assert begun == [word.strip() for word in words[-len(begun) :]]
