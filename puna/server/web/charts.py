@@ -25,11 +25,11 @@ class Bar:
 
 
 def round_top(value: float) -> float:
-    """The next 1, 2 or 5 times a power of ten, so that the scale reads easily."""
-    if value <= 0:
-        return 1.0
-    power: float = 10.0 ** ceil(log10(value) - 1)
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+    """The next even number with one digit that is not 0: half of it is whole, as counts are."""
+    if value <= 2:
+        return 2.0
+    power: float = 10.0 ** (ceil(log10(value)) - 1)
+    return next(step * power for step in (2, 4, 6, 8, 10) if step * power >= value)
 
 
 def bars(days: Sequence[Bar], title: str) -> Markup:
