@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
+MOMENT_S = 0.5
 Progress = Callable[[int, int | None], None]  # done, and in all if known
 
 
 def bytes_bar(title: str) -> AbstractContextManager[Progress]:
-    """A bar in megabytes, with speed and time left."""
+    """A bar in megabytes, with speed and time left; what is done in a moment shows none."""
     from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    return _bar(title, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return _bar(
+        title, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), after_s=MOMENT_S
+    )
 
 
 def tokens_bar(title: str) -> AbstractContextManager[Progress]:
@@ -49,20 +53,30 @@ class PromptBar(ExitStack):
 
 
 @contextmanager
-def _bar(title: str, *columns: ProgressColumn) -> Iterator[Progress]:
+def _bar(title: str, *columns: ProgressColumn, after_s: float = 0.0) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _done, _total: None
+        return
     bar = Bar(
         TextColumn("{task.description}"),
         BarColumn(),
         *columns,
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )
-    with bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    task, begun = bar.add_task(title, total=None), monotonic()
+
+    def report(done: int, total: int | None) -> None:
+        bar.update(task, completed=done, total=total)
+        if monotonic() - begun > after_s:
+            bar.start()
+
+    try:
+        yield report
+    finally:
+        bar.stop()

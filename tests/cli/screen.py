@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,12 +21,17 @@ CONTROL_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_]|\][^\x07]*\x0
 
 
 class Screen:
-    """`puna` with arguments, running under a terminal of its own."""
+    """`puna` with arguments, or another program in Python, under a terminal of its own."""
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str],
+        program: Sequence[str] = ("-m", "puna"),
+    ) -> None:
         self._terminal, theirs = os.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "puna", *arguments],
+            [sys.executable, *program, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

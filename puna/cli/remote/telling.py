@@ -20,11 +20,11 @@ from puna.cli.answer import Page
 from puna.cli.plain import line
 from puna.cli.remote.records import Json, Left, Message, read
 from puna.cli.remote.talk import last_message
-from puna.cli.remote.waiting import Waiting
+from puna.cli.remote.waiting import READING, Waiting
 from puna.errors import RemoteError
 
 DIM, ASKED, PLAIN = "2", "1;36", "0"
-SILENT = ("begin", "title")  # events that show nothing
+SILENT = ("loading", "begin", "title")  # events that are not yet the answer
 CUT = "stopped after {} tokens; /continue goes on, --max-tokens sets how many"
 SCARCE = 0.1  # of the plan: from here on it is said
 
@@ -89,6 +89,10 @@ class _Telling:
         if event.get("type") not in SILENT:
             self._waiting.end()
         match event:
+            case {"type": "loading"}:
+                self._waiting.say(_loading(event))
+            case {"type": "begin"}:
+                self._waiting.say(READING)
             case {"type": "text", "text": str(text)}:
                 self._page.write(text)
             case {"type": "tool", "tool": {"done": bool(done)} as tool}:
@@ -158,6 +162,12 @@ def _source(source: Json) -> str:
 
 def _use(tool: Json) -> str:
     return _call(tool) + _result(tool)
+
+
+def _loading(event: Json) -> str:
+    share = event.get("share")
+    part = f", {share:.0%}" if isinstance(share, int | float) and share else ""
+    return f"Loading {line(str(event.get('model')))}{part}"
 
 
 def _result(tool: Json) -> str:

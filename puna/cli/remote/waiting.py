@@ -1,4 +1,4 @@
-"""A sign of life on stderr while a model still reads: gone before the first word.
+"""A sign of life on stderr while a model is loaded or still reads: gone before the first word.
 
 In: the moment of asking, and that of the first event worth showing.  Out: a spinner, where that
 takes longer than a moment.  Knows no server.
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.status import Status
 
-MOMENT_S = 1.0
+MOMENT_S = 0.5
+READING = "Reading"
 
 
 class Waiting:
     """Waits in a thread of its own, which draws nothing once it is over."""
 
-    def __init__(self, words: str = "Reading") -> None:
+    def __init__(self, words: str = READING) -> None:
         self._words = words
         self._lock = Lock()
         self._status: Status | None = None
@@ -28,6 +29,13 @@ class Waiting:
         self._timer.daemon = True
         if not self._over:
             self._timer.start()
+
+    def say(self, words: str) -> None:
+        """Tell what is waited for now."""
+        with self._lock:
+            self._words = words
+            if self._status is not None:
+                self._status.update(words)
 
     def end(self) -> None:
         """Take the spinner away; nothing happens where that is done already."""

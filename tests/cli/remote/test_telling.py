@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from puna.cli.remote.records import safe
 from puna.cli.remote.telling import tell
 from puna.errors import RemoteError
+from tests.cli.screen import Screen
 
 LEFT = {"type": "left", "left": {"words": "82 % of the month left", "share": 0.82, "resets": ""}}
 
@@ -111,3 +113,36 @@ def test_arguments_that_are_no_json_are_shown_as_they_are(
     begun = tool(False, arguments="{half")
     err = told(capsys, begun, tool(True, result="x\x1b[2J"), ended())[1]
     assert err == "  Adder({half) → x[2J\n"
+
+
+LOADING = """
+import time
+from puna.cli.remote.telling import tell
+
+def events():
+    for share in (0.0, 0.25, 0.5):
+        yield {"type": "loading", "model": "smollm2", "share": share}
+        time.sleep(PAUSE_S)
+    yield {"type": "begin", "turn": "t"}
+    time.sleep(PAUSE_S)
+    yield {"type": "text", "text": "Hello."}
+
+tell(events())
+"""
+
+
+@pytest.mark.parametrize(("pause_s", "shown"), [(0.4, True), (0.0, False)])
+def test_a_terminal_shows_how_far_a_model_is_that_takes_its_time(
+    pause_s: float, shown: bool
+) -> None:
+    script = LOADING.replace("PAUSE_S", str(pause_s))
+    with Screen(program=("-c", script), environment=os.environ) as screen:
+        assert screen.wait_for_exit() == 0
+    assert ("Loading smollm2, 50%" in screen.text) == shown
+    assert screen.text.rstrip().endswith("Hello.")
+
+
+def test_a_file_is_told_nothing_of_the_loading(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"type": "text", "text": "Hello."}
+    out, err = told(capsys, {"type": "loading", "model": "smollm2", "share": 0.5}, said, ended())
+    assert (out, err) == ("Hello.\n", "")
