@@ -40,7 +40,8 @@ class Server:
     def make_owner(self) -> None:
         """Open the link of the first start."""
         body = {**OWNER, "token": self.process.owner_token()}
-        answer = httpx2.post(f"{self.url}/web/welcome", json=body, headers={"X-Puna": "page"})
+        headers = {"X-Puna": "page"}
+        answer = httpx2.post(f"{self.url}/web/welcome", json=body, headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
 
     def api(self) -> httpx2.Client:

@@ -94,7 +94,9 @@ class Installation:
             httpx2.post(f"{self.url}{path}", content=body, headers=headers, timeout=60)
         for header in ("Authorization", "Cookie", "Content-Type", "User-Agent", "X-Api-Key"):
             value = write_(f"the header {header}")
-            httpx2.post(f"{self.url}{path}?q={write_('a query')}", headers={header: value})
+            httpx2.post(
+                f"{self.url}{path}?q={write_('a query')}", headers={header: value}, timeout=60
+            )
         for key in (self.spent_key.secret, self.key[:-1], self.key + "x"):
             assert self.post(path, dialog, key).status_code == 401
         for sent in (
@@ -155,7 +157,9 @@ class Installation:
         text, bytes_ = f"It holds {new('an API file')}.".encode(), "application/octet-stream"
         named = {"X-File-Name": f"{new('an API file name')}.txt", "Content-Type": bytes_}
         headers = {"Authorization": f"Bearer {key}"}
-        file = httpx2.post(f"{self.url}/api/v1/files", content=text, headers=headers | named)
+        file = httpx2.post(
+            f"{self.url}/api/v1/files", content=text, headers=headers | named, timeout=60
+        )
         assert file.status_code == 201, file.text
         said = {"text": new("an API message"), "instructions": new("API instructions")}
         more = {"files": [file.json()["id"]], "parameters": {"max_tokens": 5}}

@@ -76,7 +76,7 @@ def test_an_outage_is_told_and_nothing_is_lost(outage: Outage) -> None:
         next(lines)
         outage.begin()
         for _ in range(3):
-            refused = httpx2.post(url, json=ASK, headers=headers)
+            refused = httpx2.post(url, json=ASK, headers=headers, timeout=30)
             assert refused.status_code == 503, refused.text
             assert refused.json()["error"]["code"] == "unavailable"
         rest = pool.submit(list, lines)  # what had begun goes on to its end
@@ -86,7 +86,9 @@ def test_an_outage_is_told_and_nothing_is_lost(outage: Outage) -> None:
             time.sleep(0.05)
         outage.end()
         told = [json.loads(line[6:]) for line in rest.result() if line.startswith("data: {")]
-        while (answer := httpx2.post(url, json=ASK, headers=headers)).status_code != 200:
+        while (
+            answer := httpx2.post(url, json=ASK, headers=headers, timeout=30)
+        ).status_code != 200:
             assert answer.status_code == 503
             time.sleep(0.1)
     check_charges(outage.database, [tokens(told[-1]["usage"]), tokens(answer.json()["usage"])])

@@ -135,7 +135,7 @@ async def _hang_up(server: Served, key: str, more: dict[str, Any]) -> None:
     async with httpx2.AsyncClient(timeout=60) as api:
         url, body = f"{server.url}/v1/chat/completions", {**CHAT, **more}
         asking = asyncio.create_task(api.post(url, json=body, headers=headers))
-        while server.reserved() == 0:
+        while server.reserved() == 0 and not asking.done():
             await asyncio.sleep(0.001)
         asking.cancel()
 

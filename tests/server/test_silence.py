@@ -21,7 +21,7 @@ from puna.server.connection import protocol_with
 from puna.server.stream import DONE, Events, EventStream, event
 
 LIMITS = ServerSettings(ping_s=0.2)
-CUT_S = 1.0  # the proxy's patience
+CUT_S = 2.0  # the proxy's patience: ten times a ping's, as the machine has other work
 SILENCE_S = 2.5
 
 
