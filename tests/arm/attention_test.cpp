@@ -57,10 +57,11 @@ std::vector<float> Tile::attend(const Isa& isa, const Cache& cache, std::vector<
     Answer answer(count, head_dim), next(count, head_dim);
     int32_t last = 0;
     for (const int32_t row : rows) last = std::max(last, positions[static_cast<size_t>(row)]);
-    const Keys next_keys{cache.head(), 0, 1};
-    cache.kernels(isa).attend(queries, cache.head(), 0, &next_keys, answer.partial(), scratch.data());
+    const uint8_t* const none[kSpanBlocks] = {};
+    const uint8_t* const wanted[kSpanBlocks] = {block_of(cache.head(), 0)};
+    cache.kernels(isa).attend(queries, cache.head(), 0, wanted, answer.partial(), scratch.data());
     for (int64_t key = kSpanTokens; key <= last; key += kSpanTokens) {
-        cache.kernels(isa).attend(queries, cache.head(), key, nullptr, next.partial(), scratch.data());
+        cache.kernels(isa).attend(queries, cache.head(), key, none, next.partial(), scratch.data());
         isa.merge(answer.partial(), next.partial(), count, head_dim);
     }
     std::vector<float> out(answer.mix.size());

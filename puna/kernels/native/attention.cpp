@@ -6,6 +6,27 @@
 #include "tape.h"
 
 namespace puna {
+namespace {
+
+// Blocks of keys that a thread wants soon after a span: one for each of the span's blocks, always as far ahead of it as
+// a whole span is long, also where the span or the next one is a short one.
+class Lead {
+public:
+    explicit Lead(const Keys& span) : passed_over_(kSpanBlocks - (span.count + kBlockTokens - 1) / kBlockTokens) {}
+    const uint8_t* const* blocks() const { return blocks_; }
+    bool is_full() const { return count_ == kSpanBlocks; }
+    void follow(const Keys& keys) {
+        for (int64_t key = keys.first; key < keys.first + keys.count && !is_full(); key += kBlockTokens)
+            if (passed_over_-- <= 0) blocks_[count_++] = block_of(keys.cache, key);
+    }
+
+private:
+    int64_t passed_over_;
+    const uint8_t* blocks_[kSpanBlocks] = {};
+    int count_ = 0;
+};
+
+}  // namespace
 
 Handle Tape::attention(const Handle& qkv, const std::shared_ptr<Rope>& rope, int64_t layer) {
     if (qkv->width() != (shape_.heads + 2 * shape_.kv_heads) * shape_.head_dim)
@@ -73,10 +94,9 @@ Keys Tape::span_keys(const AttentionTile& tile, int64_t kv_head, int64_t layer, 
 }
 
 // What this thread will most likely attend to next: the threads take the items in turn.
-std::optional<Keys> Tape::keys_after(int64_t item, int64_t layer) const {
+const AttentionItem* Tape::item_after(int64_t item) const {
     const int64_t next = item + pool_.threads();
-    if (next >= static_cast<int64_t>(plan_.items.size())) return std::nullopt;
-    return first_keys(plan_.items[static_cast<size_t>(next)], layer);
+    return next < static_cast<int64_t>(plan_.items.size()) ? &plan_.items[static_cast<size_t>(next)] : nullptr;
 }
 
 void Tape::attend_item(int64_t index, const View& qkv, int64_t layer, int thread) {
@@ -100,12 +120,12 @@ void Tape::attend_item(int64_t index, const View& qkv, int64_t layer, int thread
     const Partial out = partial(tile.first_slot + (item.kv_head * tile.kept + (folds ? 0 : item.span)) * count);
     float* aside = scratch + attend_scratch(head_dim);
     const Partial more{aside, aside + kTileRows, aside + 2 * kTileRows};
-    const std::optional<Keys> after = keys_after(index, layer);
+    const AttentionItem* after = item_after(index);
     for (int64_t i = 0; i < spans; ++i) {
-        const bool last = i + 1 == spans;
-        const Keys following = last ? after.value_or(Keys{}) : span_keys(tile, item.kv_head, layer, first_span + i + 1);
-        const Keys* next = last && !after ? nullptr : &following;
-        isa_.kv[static_cast<int>(shape_.kv_type)].attend(queries, cache, (first_span + i) * kSpanTokens, next, i == 0 ? out : more, scratch);
+        Lead lead(span_keys(tile, item.kv_head, layer, first_span + i));
+        for (int64_t next = i + 1; next < spans && !lead.is_full(); ++next) lead.follow(span_keys(tile, item.kv_head, layer, first_span + next));
+        if (after) lead.follow(first_keys(*after, layer));
+        isa_.kv[static_cast<int>(shape_.kv_type)].attend(queries, cache, (first_span + i) * kSpanTokens, lead.blocks(), i == 0 ? out : more, scratch);
         if (i > 0) isa_.merge(out, more, count, head_dim);
     }
 }

@@ -8,11 +8,11 @@
 #include "elementwise.h"
 #include "isa.h"
 #include "kv_block.h"
+#include "lanes.h"
 
 namespace puna::PUNA_SIMD {
 
 constexpr float kUnseen = -std::numeric_limits<float>::infinity();
-constexpr int kQueries = 4;  // queries per register tile: 4 x 2 accumulators, 2 loads, 1 broadcast
 
 // Lines of memory asked for one at each step of a loop.
 struct Ahead {
@@ -32,53 +32,50 @@ struct Wanted {
     }
 };
 
-// kRows queries against kTiles tiles of 16 transposed keys, as they are kept or already widened.
-template <int kRows, int kTiles, class Key>
-inline void score_tiles(const float* q, int64_t head_dim, const Key* keys, const Ahead& ahead, float* scores) {
-    F8 total[kRows][2 * kTiles];
+// kRows queries against kVectors vectors of transposed keys, from token `first` of their block on: as they are kept or
+// already widened.
+template <int kRows, int kVectors, class Key>
+inline void score_keys(const float* q, int64_t head_dim, const Key* keys, int64_t first, const Ahead& ahead, float* scores) {
+    Wide total[kRows][kVectors];
     for (int r = 0; r < kRows; ++r)
-        for (int v = 0; v < 2 * kTiles; ++v) total[r][v] = zero();
+        for (int v = 0; v < kVectors; ++v) clear(total[r][v]);
     for (int64_t d = 0; d < head_dim; ++d) {
         ahead.ask(d);
-        F8 key[2 * kTiles];
-        for (int v = 0; v < 2 * kTiles; ++v) key[v] = widened(keys + (v / 2 * head_dim + d) * kTileTokens + v % 2 * 8);
-        for (int r = 0; r < kRows; ++r) {
-            const F8 qd = splat(q[r * head_dim + d]);
-            for (int v = 0; v < 2 * kTiles; ++v) total[r][v] = fma(qd, key[v], total[r][v]);
-        }
+        Wide key[kVectors];
+        for (int v = 0; v < kVectors; ++v) widen(key[v], keys + key_offset(first + kWide * v, head_dim) + d * kTileTokens);
+        PUNA_UNROLL
+        for (int r = 0; r < kRows; ++r)
+            for (int v = 0; v < kVectors; ++v) total[r][v] = fma(key[v], q[r * head_dim + d], total[r][v]);
     }
     for (int r = 0; r < kRows; ++r)
-        for (int v = 0; v < 2 * kTiles; ++v) store(scores + r * kSpanTokens + 8 * v, total[r][v]);
+        for (int v = 0; v < kVectors; ++v) store(scores + r * kSpanTokens + first + kWide * v, total[r][v]);
 }
 
 // A block of 32 keys. Enough sums side by side hide how long one addition takes.
 template <int kRows, class Key>
 inline void score_block(const float* q, int64_t head_dim, const Key* keys, const Wanted& next, float* scores) {
-    if constexpr (4 * kRows <= kSums) {
-        score_tiles<kRows, 2>(q, head_dim, keys, next.part(0, 1, 1, head_dim), scores);
-    } else {
-        score_tiles<kRows, 1>(q, head_dim, keys, next.part(0, 1, 2, head_dim), scores);
-        score_tiles<kRows, 1>(q, head_dim, keys + kTileTokens * head_dim, next.part(1, 1, 2, head_dim), scores + kTileTokens);
-    }
+    constexpr int kInBlock = kBlockTokens / kWide, kVectors = std::min(kInBlock, kSums / kRows >= 4 ? 4 : 2), kParts = kInBlock / kVectors;
+    for (int part = 0; part < kParts; ++part)
+        score_keys<kRows, kVectors>(q, head_dim, keys, part * kVectors * kWide, next.part(part, 1, kParts, head_dim), scores);
 }
 
-// kRows queries: mix += weights x values for `count` tokens and 8 kVectors dimensions.
-template <int kRows, int kVectors, class Value>
+// kRows queries: mix += weights x values for `count` tokens and kVectors vectors of dimensions.
+template <class Lanes, int kRows, int kVectors, class Value>
 inline void mix_tile(const float* weights, const Value* values, int64_t count, int64_t head_dim, const Ahead& ahead, float* mix) {
-    F8 total[kRows][kVectors];
+    constexpr int64_t kLanes = sizeof(Lanes) / sizeof(float);
+    Lanes total[kRows][kVectors];
     for (int r = 0; r < kRows; ++r)
-        for (int v = 0; v < kVectors; ++v) total[r][v] = load(mix + r * head_dim + 8 * v);
+        for (int v = 0; v < kVectors; ++v) widen(total[r][v], mix + r * head_dim + kLanes * v);
     for (int64_t t = 0; t < count; ++t) {
         ahead.ask(t);
-        F8 value[kVectors];
-        for (int v = 0; v < kVectors; ++v) value[v] = widened(values + t * head_dim + 8 * v);
-        for (int r = 0; r < kRows; ++r) {
-            const F8 w = splat(weights[r * kSpanTokens + t]);
-            for (int v = 0; v < kVectors; ++v) total[r][v] = fma(w, value[v], total[r][v]);
-        }
+        Lanes value[kVectors];
+        for (int v = 0; v < kVectors; ++v) widen(value[v], values + t * head_dim + kLanes * v);
+        PUNA_UNROLL
+        for (int r = 0; r < kRows; ++r)
+            for (int v = 0; v < kVectors; ++v) total[r][v] = fma(value[v], weights[r * kSpanTokens + t], total[r][v]);
     }
     for (int r = 0; r < kRows; ++r)
-        for (int v = 0; v < kVectors; ++v) store(mix + r * head_dim + 8 * v, total[r][v]);
+        for (int v = 0; v < kVectors; ++v) store(mix + r * head_dim + kLanes * v, total[r][v]);
 }
 
 template <int kRows, class Value>
@@ -86,9 +83,20 @@ inline void mix_rows(const float* weights, const Value* values, int64_t count, i
     int64_t d = 0;
     const auto part = [&](int64_t width) { return next.part(d, width, head_dim, kBlockTokens); };
     if constexpr (4 * kRows <= kSums)
-        for (; d + 32 <= head_dim; d += 32) mix_tile<kRows, 4>(weights, values + d, count, head_dim, part(32), mix + d);
-    for (; d + 16 <= head_dim; d += 16) mix_tile<kRows, 2>(weights, values + d, count, head_dim, part(16), mix + d);
-    if (d < head_dim) mix_tile<kRows, 1>(weights, values + d, count, head_dim, part(8), mix + d);
+        for (; d + 4 * kWide <= head_dim; d += 4 * kWide)
+            mix_tile<Wide, kRows, 4>(weights, values + d, count, head_dim, part(4 * kWide), mix + d);
+    for (; d + 2 * kWide <= head_dim; d += 2 * kWide)
+        mix_tile<Wide, kRows, 2>(weights, values + d, count, head_dim, part(2 * kWide), mix + d);
+    for (; d < head_dim; d += 8) mix_tile<F8, kRows, 1>(weights, values + d, count, head_dim, part(8), mix + d);
+}
+
+// Calls op<n>(first) for the rows that are left, fewer than kRows + 1.
+template <int kRows, class Op>
+inline void in_one_tile(int rows, int first, Op op) {
+    if constexpr (kRows > 0) {
+        if (rows == kRows) return op(std::integral_constant<int, kRows>{}, first);
+        in_one_tile<kRows - 1>(rows, first, op);
+    }
 }
 
 // Calls op<n>(first) so that the rows are covered in tiles of kQueries and one exact leftover.
@@ -96,17 +104,16 @@ template <class Op>
 inline void in_tiles(int rows, Op op) {
     int first = 0;
     for (; first + kQueries <= rows; first += kQueries) op(std::integral_constant<int, kQueries>{}, first);
-    switch (rows - first) {
-        case 3: return op(std::integral_constant<int, 3>{}, first);
-        case 2: return op(std::integral_constant<int, 2>{}, first);
-        case 1: return op(std::integral_constant<int, 1>{}, first);
-        default: return;
-    }
+    in_one_tile<kQueries - 1>(rows - first, first, op);
 }
 
 template <class Value>
-inline void widen(const Value* in, int64_t count, float* out) {
-    for (int64_t i = 0; i < count; i += 8) store(out + i, widened(in + i));
+inline void widen_all(const Value* in, int64_t count, float* out) {
+    for (int64_t i = 0; i < count; i += 8) {
+        F8 eight;
+        widen(eight, in + i);
+        store(out + i, eight);
+    }
 }
 
 // Scores or weights of `queries` for one block's tokens, times what scales those tokens.
@@ -140,7 +147,7 @@ inline void score_span(const Queries& in, const HeadCache& cache, const Span& sp
         const uint8_t* block = block_of(cache, span.first_key + t);
         const auto* keys = Block::keys(block);
         const Wanted values{reinterpret_cast<const uint8_t*>(Block::values(block, head_dim)), bytes};
-        if (queries > kQueries) widen(keys, kBlockTokens * head_dim, span.wide);
+        if (queries > kQueries) widen_all(keys, kBlockTokens * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* q = span.q + first * head_dim;
             float* scores = span.scores + first * kSpanTokens + t;
@@ -155,17 +162,22 @@ inline void score_span(const Queries& in, const HeadCache& cache, const Span& sp
 inline void soften(float* scores, int64_t seen, int64_t count, float* peak, float* total) {
     const int64_t padded = (count + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
     std::fill(scores + seen, scores + padded, kUnseen);
-    F8 top = splat(kUnseen);
-    for (int64_t i = 0; i < padded; i += 8) top = max(top, load(scores + i));
+    Wide top = filled<Wide>(kUnseen), score;
+    for (int64_t i = 0; i < padded; i += kWide) {
+        widen(score, scores + i);
+        top = max(top, score);
+    }
     *peak = maximum(top);
     if (seen == 0) {
         std::fill(scores, scores + padded, 0.0f);
         *total = 0.0f;
         return;
     }
-    F8 sums = zero();
-    for (int64_t i = 0; i < padded; i += 8) {
-        const F8 weight = exp(sub(load(scores + i), splat(*peak)));
+    Wide sums;
+    clear(sums);
+    for (int64_t i = 0; i < padded; i += kWide) {
+        widen(score, scores + i);
+        const Wide weight = exp(sub(score, filled<Wide>(*peak)));
         store(scores + i, weight);
         sums = add(sums, weight);
     }
@@ -183,7 +195,7 @@ inline void soften_span(const Queries& in, const Span& span, const Partial& out)
 }
 
 template <class Block>
-inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span, const Keys* next, float* mix) {
+inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span, const uint8_t* const* wanted, float* mix) {
     const int queries = in.rows * in.heads;
     const int64_t head_dim = in.head_dim, bytes = kBlockTokens * head_dim * sizeof(typename Block::Value);
     std::memset(mix, 0, sizeof(float) * static_cast<size_t>(queries * head_dim));
@@ -191,9 +203,10 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
         const int64_t count = std::min<int64_t>(kBlockTokens, span.count - t);
         const uint8_t* block = block_of(cache, span.first_key + t);
         const auto* values = Block::values(block, head_dim);
-        const Wanted keys = next && t < next->count ? Wanted{block_of(next->cache, next->first + t), bytes} : Wanted{block, 0};
+        const uint8_t* soon = wanted[t / kBlockTokens];
+        const Wanted keys = soon ? Wanted{soon, bytes} : Wanted{block, 0};
         if constexpr (Block::kScaled) scale_block(queries, Block::value_scales(block, head_dim), span.scores + t);
-        if (queries > kQueries) widen(values, count * head_dim, span.wide);
+        if (queries > kQueries) widen_all(values, count * head_dim, span.wide);
         in_tiles(queries, [&](auto rows, int first) {
             const float* weights = span.scores + first * kSpanTokens + t;
             if (queries > kQueries) mix_rows<rows>(weights, span.wide, count, head_dim, first == 0 ? keys : Wanted{keys.block, 0}, mix + first * head_dim);
@@ -203,7 +216,7 @@ inline void mix_span(const Queries& in, const HeadCache& cache, const Span& span
 }
 
 template <class Block>
-void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch) {
+void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, const uint8_t* const* wanted, const Partial& out, float* scratch) {
     int64_t seen_by_any = 0;
     for (int row = 0; row < queries.rows; ++row) seen_by_any = std::max(seen_by_any, seen_keys(queries, row, first_key));
     Span span;
@@ -215,7 +228,7 @@ void attend(const Queries& queries, const HeadCache& cache, int64_t first_key, c
     gather_queries(queries, span.q);
     score_span<Block>(queries, cache, span);
     soften_span(queries, span, out);
-    mix_span<Block>(queries, cache, span, next, out.mix);
+    mix_span<Block>(queries, cache, span, wanted, out.mix);
 }
 
 inline float exp_one(float x) {

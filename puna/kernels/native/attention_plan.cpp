@@ -10,7 +10,6 @@ namespace {
 
 // Below this many items per thread, spans of keys become items of their own so that no core idles.
 constexpr int64_t kItemsPerThread = 4;
-constexpr int64_t kSpanBlocks = kSpanTokens / kBlockTokens;
 
 int64_t spans_of(int64_t keys) { return (keys + kSpanTokens - 1) / kSpanTokens; }
 
@@ -103,8 +102,9 @@ void AttentionPlan::add_items(const Shape& shape, int threads) {
         const bool folds = tile.kept != tile.spans;
         tile.first_slot = slots;
         slots += tile.kept * tile.rows * shape.heads;
-        for (int64_t head = 0; head < shape.kv_heads; ++head)
-            for (int64_t span = 0; span < tile.kept; ++span) items.push_back({static_cast<int64_t>(t), head, folds ? -1 : span});
+        // Whole spans first: threads that take items in turn then know which one they take next, and end together.
+        for (int64_t span = 0; span < tile.kept; ++span)
+            for (int64_t head = 0; head < shape.kv_heads; ++head) items.push_back({static_cast<int64_t>(t), head, folds ? -1 : span});
     }
 }
 

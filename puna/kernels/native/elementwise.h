@@ -4,19 +4,22 @@
 #include <cmath>
 
 #include "isa.h"
+#include "lanes.h"
 
 namespace puna::PUNA_SIMD {
 
 // exp(x) within 2 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, exp(r) by its Taylor polynomial.
 // Below -87 the result is 0, above 88 it stays at exp(88).
-inline F8 exp(F8 x) {
-    const F8 bounded = min(max(x, splat(-87.0f)), splat(88.0f));
-    const F8 n = round(mul(bounded, splat(1.44269504f)));
-    F8 r = fma(n, splat(-0.693145752f), bounded);  // ln 2 in two parts: the first has 8 trailing zero bits
-    r = fma(n, splat(-1.42860677e-6f), r);
-    F8 p = splat(1.0f / 5040.0f);
-    for (const float c : {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f}) p = fma(p, r, splat(c));
-    return zero_where_less(mul(p, power_of_two(n)), x, splat(-87.0f));
+template <class Lanes>
+inline Lanes exp(Lanes x) {
+    const auto all = [](float value) { return filled<Lanes>(value); };
+    const Lanes bounded = min(max(x, all(-87.0f)), all(88.0f));
+    const Lanes n = round(mul(bounded, all(1.44269504f)));
+    Lanes r = fma(n, all(-0.693145752f), bounded);  // ln 2 in two parts: the first has 8 trailing zero bits
+    r = fma(n, all(-1.42860677e-6f), r);
+    Lanes p = all(1.0f / 5040.0f);
+    for (const float c : {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f}) p = fma(p, r, all(c));
+    return zero_where_less(mul(p, power_of_two(n)), x, all(-87.0f));
 }
 
 template <class Op>

@@ -103,6 +103,7 @@ struct Partial {
 };
 
 constexpr int kSpanTokens = 256;    // keys per partial result; fixed, so that sums do not depend on the split
+constexpr int kSpanBlocks = kSpanTokens / kBlockTokens;
 constexpr int kTileRows = 64;       // queries (rows x heads) per attention tile: 64 x 256 scores fit L2
 
 // What depends on how keys and values are kept.
@@ -110,9 +111,9 @@ struct KvKernels {
     // One token's key and value, (head_dim) each, into its slot of a block.
     void (*store)(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block);
     // Keys [first_key, first_key + kSpanTokens), as far as each row may see. At least one row sees at
-    // least one of them. `scratch` holds attend_scratch() floats. `next` are the keys that this thread will want
-    // after these, or null: they are asked of the memory meanwhile.
-    void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const Keys* next, const Partial& out, float* scratch);
+    // least one of them. `scratch` holds attend_scratch() floats. `wanted` has, for each block of these keys, one whose
+    // keys this thread will want soon, or null: they are asked of the memory meanwhile.
+    void (*attend)(const Queries& queries, const HeadCache& cache, int64_t first_key, const uint8_t* const* wanted, const Partial& out, float* scratch);
 };
 
 struct Isa {

@@ -11,10 +11,6 @@ inline int64_t key_offset(int64_t slot, int64_t head_dim) {
     return slot / kTileTokens * head_dim * kTileTokens + slot % kTileTokens;
 }
 
-inline F8 widened(const float* p) { return load(p); }
-inline F8 widened(const uint16_t* p) { return load_half(p); }
-inline F8 widened(const int8_t* p) { return load_i8(p); }
-
 template <class T>
 struct KvBlock {
     using Value = T;

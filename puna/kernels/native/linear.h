@@ -5,25 +5,22 @@
 
 #include "groups.h"
 #include "isa.h"
-#ifdef PUNA_PAIRS
+#include "lanes.h"
+#ifdef PUNA_SIXTEEN
 #include "pairs.h"
 #endif
 
-// A tile's loops over its rows are unrolled, so that its sums stay in registers.
-#define PUNA_UNROLL _Pragma("GCC unroll 8")
-
 namespace puna::PUNA_SIMD {
 
-#ifdef PUNA_PAIRS
+#ifdef PUNA_SIXTEEN
 using Widest = Sixteen;
 #else
 using Widest = Eight;
+constexpr bool kPairOfOneRow = false;
 #endif
 
 // A tile's activations must stay in the second-level cache while the groups stream past them.
 constexpr int64_t kCachedActivationBytes = 256 * 1024;
-
-inline void clear(F8& a) { a = zero(); }
 
 // Adds the products of one panel with 32 activations.
 template <class Format, class Width>
@@ -198,8 +195,8 @@ void gemm(const uint8_t* packed, int64_t matrix_rows, int64_t first, int64_t las
     for (int64_t begin = 0; begin < rows; begin += step) {
         const int64_t end = std::min(rows, begin + step);
         int64_t g = first;
-        if constexpr (Widest::kGroups > 1 && Matrix::kInPairs)  // a single row waits for memory alone
-            for (; rows > 1 && g + 2 <= last && (g + 2) * kGroupRows <= matrix_rows; g += 2)
+        if constexpr (Widest::kGroups > 1 && Matrix::kInPairs)
+            for (; (kPairOfOneRow || rows > 1) && g + 2 <= last && (g + 2) * kGroupRows <= matrix_rows; g += 2)
                 tiles<Matrix, Widest>(packed + g * group_bytes, g * kGroupRows, 2 * kGroupRows, x, begin, end, out);
         for (; g < last; ++g) tiles<Matrix, Eight>(packed + g * group_bytes, g * kGroupRows, matrix_rows - g * kGroupRows, x, begin, end, out);
     }

@@ -1,42 +1,32 @@
 // Two groups side by side in registers of sixteen lanes: each broadcast activation meets twice the weights. Lane for lane
 // the sums are those of one group, so that a row's result does not depend on which of the two made it.
 #pragma once
-#include "groups.h"
+#include "panels.h"
 
 namespace puna::PUNA_SIMD {
 
-// Asked for a whole pair ahead: a group of narrow matrices ends before a fixed distance is over.
-template <class Format>
-struct Groups<Format, Sixteen> {
-    struct Scales { typename Format::Scales first, second; };
-
-    Groups<Format, Eight> first, second;
-    int64_t bytes;
-    Groups(const uint8_t* group, int64_t group_bytes) : first(group), second(group + group_bytes), bytes(2 * group_bytes) {}
-    void next() { first.next(), second.next(); }
-    void ask(int panel) const { first.ask(panel, bytes), second.ask(panel, bytes); }
-    Scales scales() const { return {first.scales(), second.scales()}; }
-    PUNA_INLINE PanelOf<Sixteen> open(const Scales& scales, int panel) const {
-        const Panel a = first.open(scales.first, panel), b = second.open(scales.second, panel);
-        PanelOf<Sixteen> p;
-        for (int j = 0; j < 8; ++j) p.v[j] = joined(a.v[j], b.v[j]);
-        for (int half = 0; half < (Format::kHalves ? 2 : 1); ++half) {
-            p.scale[half] = joined(a.scale[half], b.scale[half]);
-            p.bias[half] = joined(a.bias[half], b.bias[half]);
-        }
-        return p;
-    }
-};
-
+// What lies at the same place of two groups that are `apart` bytes from each other.
 template <>
-struct WordGroups<Sixteen> {
-    WordGroups<Eight> first, second;
-    int64_t bytes;
-    WordGroups(const uint8_t* group, int64_t group_bytes) : first(group), second(group + group_bytes), bytes(2 * group_bytes) {}
-    void next() { first.next(), second.next(); }
-    void ask() const { first.ask(bytes), second.ask(bytes); }
-    F16 scale() const { return joined(first.scale(), second.scale()); }
-    I16 words(int pair) const { return joined(first.words(pair), second.words(pair)); }
+struct Reader<Sixteen> {
+    explicit Reader(int64_t apart) : apart_(apart) {}
+    B64 bytes(const uint8_t* p) const { return joined(load_bytes(p), load_bytes(p + apart_)); }
+    F16 halves(const uint16_t* p) const { return widened_halves(joined(load_16_bytes(p), load_16_bytes(second(p)))); }
+    F16 unsigned_bytes(const uint8_t* p) const { return both(&Reader<Eight>::unsigned_bytes, p); }
+    F16 signed_bytes(const int8_t* p) const { return both(&Reader<Eight>::signed_bytes, p); }
+    F16 low_nibbles(const uint8_t* p) const { return both(&Reader<Eight>::low_nibbles, p); }
+    F16 high_nibbles(const uint8_t* p) const { return both(&Reader<Eight>::high_nibbles, p); }
+    I16 words(const int8_t* p) const { return widened_words(joined(load_16_bytes(p), load_16_bytes(second(p)))); }
+
+private:
+    template <class T>
+    const T* second(const T* p) const { return reinterpret_cast<const T*>(reinterpret_cast<const uint8_t*>(p) + apart_); }
+    template <class T>
+    F16 both(F8 (Reader<Eight>::*read)(const T*) const, const T* p) const {
+        const Reader<Eight> one;
+        return joined((one.*read)(p), (one.*read)(second(p)));
+    }
+
+    int64_t apart_;
 };
 
 }  // namespace puna::PUNA_SIMD

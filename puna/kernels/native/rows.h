@@ -14,8 +14,10 @@ inline void open_block_row(const uint8_t* packed, int64_t columns, int64_t row, 
     for (int64_t k = 0; k < columns / kPanelValues; ++k) {
         Panel p;
         const typename Format::Packed& block = blocks[k / Format::kPanels];
-        Format::open(block, static_cast<int>(k % Format::kPanels), p);
-        typename Format::Scales(block).open(block, static_cast<int>(k % Format::kPanels), p);
+        const int panel = static_cast<int>(k % Format::kPanels);
+        const Reader<Eight> read;
+        Format::open(read, block, panel, p);
+        typename Format::template Scales<Eight>(read, block).open(read, block, panel, p);
         for (int j = 0; j < 8; ++j) {
             const int half = Format::kHalves ? j / 4 : 0;
             uint8_t v[32];

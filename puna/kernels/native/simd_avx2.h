@@ -136,9 +136,11 @@ inline I8 dot_pairs(const W16* w, const int16_t* a) {
 
 #ifdef PUNA_AVX512
 constexpr int kColumns = 8;  // 32 registers: 8 weight vectors, 8 accumulators and room for the sums
-constexpr int kSums = 16;    // sums of eight lanes that attention keeps side by side in registers
+constexpr int kQueries = 8;  // queries that attention scores side by side
+constexpr int kSums = 16;    // vectors of sums that stay in registers meanwhile
 #else
 constexpr int kColumns = 4;  // 16 registers: more columns would spill the weight vectors
+constexpr int kQueries = 4;
 constexpr int kSums = 8;
 #endif
 

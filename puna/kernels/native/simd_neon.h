@@ -173,6 +173,7 @@ inline void store_rounded(int16_t* q, F8 x) { vst1q_s16(q, rounded(x)); }
 inline void store_rounded(int8_t* q, F8 x) { vst1_s8(q, vqmovn_s16(rounded(x))); }
 
 constexpr int kColumns = 4;  // 32 registers: 16 for the weights of a panel, 8 accumulators and room for the sums
-constexpr int kSums = 16;    // sums of eight lanes that attention keeps side by side in registers
+constexpr int kQueries = 4;  // queries that attention scores side by side
+constexpr int kSums = 16;   // vectors of sums that stay in registers meanwhile
 
 }  // namespace puna::PUNA_SIMD

@@ -103,6 +103,7 @@ inline void store_rounded(int8_t* q, F8 x) { for (int i = 0; i < 8; ++i) q[i] = 
 inline void store_rounded(int16_t* q, F8 x) { for (int i = 0; i < 8; ++i) q[i] = static_cast<int16_t>(std::nearbyint(x.v[i])); }
 
 constexpr int kColumns = 4;  // activation rows that share one pass over a group
-constexpr int kSums = 8;    // sums of eight lanes that attention keeps side by side in registers
+constexpr int kQueries = 4;  // queries that attention scores side by side
+constexpr int kSums = 8;    // vectors of sums that stay in registers meanwhile
 
 }  // namespace puna::PUNA_SIMD

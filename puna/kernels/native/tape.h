@@ -9,7 +9,6 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -105,7 +104,7 @@ private:
     void ask_first_keys(int64_t layer, int thread) const;
     Keys first_keys(const AttentionItem& item, int64_t layer) const;
     Keys span_keys(const AttentionTile& tile, int64_t kv_head, int64_t layer, int64_t span) const;
-    std::optional<Keys> keys_after(int64_t item, int64_t layer) const;
+    const AttentionItem* item_after(int64_t item) const;
     void fold(const AttentionTile& tile, int64_t index, int64_t head, const Partial& into, bool& empty) const;
     void finish_row(int64_t row, float* out) const;
     void reserve_partials(int64_t slots);
