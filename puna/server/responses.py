@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from puna.errors import InvalidParameterError
+from puna.errors import ConflictError, InvalidParameterError, PunaError
 from puna.llm import LLM
 from puna.llm.asynchronous import worked
 from puna.llm.prepared import Prepared
@@ -91,7 +91,12 @@ async def get_response(
     With `stream`, the events of one that is made in the background, from any of them on.
     """
     if stream:
-        return _followed(request, caller.tenant_id, response_id, starting_after + 1)
+        record = _under_way(request).recorded(caller.tenant_id, response_id)
+        if record is not None:
+            events = _named(record.follow(starting_after + 1))
+            return EventStream(events, None, request.app.state.settings)
+        kept = await asyncio.to_thread(_kept(request).get, caller.tenant_id, response_id)
+        raise _not_followed(kept)
     under_way = _under_way(request).find(caller.tenant_id, response_id)
     if under_way is not None:
         return JSONResponse(under_way)
@@ -203,14 +208,17 @@ def _begun(turn: Turn, job: Job) -> AsyncGenerator[Object]:
     return record.follow()
 
 
-def _followed(request: Request, tenant_id: str, response_id: str, start: int) -> Response:
-    record = _under_way(request).recorded(tenant_id, response_id)
-    if record is None:
-        raise InvalidParameterError(
+def _not_followed(kept: Kept) -> PunaError:
+    """Say why there are no events of a response here, and what to do instead."""
+    if kept.ended or kept.lost:
+        return InvalidParameterError(
             "only a response that is made in the background, or was just now, can be streamed; "
             "retrieve it without stream"
         )
-    return EventStream(_named(record.follow(start)), None, request.app.state.settings)
+    return ConflictError(
+        "another process of this server makes the response, and its events are there alone; "
+        "retrieve it without stream until its status is neither queued nor in_progress"
+    )
 
 
 async def _named(events: AsyncGenerator[Object]) -> Events:

@@ -45,6 +45,8 @@ from tests.tiny import TinyLlama
 
 CONTEXT_TOKENS = 96  # no answer is long
 MOST_ITEMS = 3
+TOOLS = ["look", "find", "add"]
+NAMING_TOOLS = {"Function", "FunctionTool", "FunctionName", "NamedTool"}
 CHECKS: list[Any] = [
     not_a_server_error,
     status_code_conformance,
@@ -187,8 +189,13 @@ def _make_likely(bodies: dict[str, Any]) -> None:
     for name in ("ChatRequest", "Dialog", "ResponseRequest", "CompletionRequest"):
         fields = bodies[name]["properties"]
         fields.get("logit_bias", {})["propertyNames"] = {"pattern": "^[1-9]$"}
-        fields["tool_choice"] = {"enum": [None, "none", "auto"]}
         fields["top_logprobs"] = {"enum": [None, 0]}
+        if "tool_choice" in fields:
+            choices = [{"enum": [None, "none", "auto"]}, *fields["tool_choice"]["anyOf"]]
+            fields["tool_choice"] = {"anyOf": choices}
+    for body in bodies.values():  # a choice that names a tool has one to find
+        if body.get("title") in NAMING_TOOLS and "name" in body["properties"]:
+            body["properties"]["name"] = {"type": "string", "enum": TOOLS}
 
 
 def _sent(schema: dict[str, Any]) -> set[str]:
