@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from statistics import median
 
 from puna.accounts import Store
 from tests.accounts.disks import check_postgres_disk, check_sqlite_disk
@@ -37,6 +38,7 @@ from tests.tiny import TinyLlama
 Figure = Callable[[str, Path, int, int], str]  # url, an empty folder, times, seed -> what held
 
 STEPS = 15  # of one history
+ROUNDS = 4  # of a flood, each beside one without
 CHANCE, APART_S = 0.01, 1e-6  # of the times that wrong keys take
 
 
@@ -84,12 +86,12 @@ def cuts(url: str, folder: Path, times: int, seed: int) -> str:
 
 def served(url: str, folder: Path, times: int, seed: int) -> str:
     """`puna serve` and a writer beside it are killed in mid-answer and started again."""
-    model = write_slow(folder)
-    longest_s = check_served_kills(folder / "home", model, url, times, seed=seed, kind=ForkedPuna)
-    assert longest_s < 3 * READY_S, longest_s  # the promise is for a machine that is not busy
+    model, home = write_slow(folder), folder / "home"
+    ready_s = check_served_kills(home, model, url, times, seed=seed, kind=ForkedPuna)
+    assert median(ready_s) < READY_S, ready_s  # one alone says more of what else the machine does
     return (
         f"{times} kills of the server under {STREAMS} streams and {REPEATERS} callers with keys, "
-        f"paid for what came, once; ready in {longest_s:.1f} s at most"
+        f"paid for what came, once; ready in {median(ready_s):.1f} s, at most {max(ready_s):.1f}"
     )
 
 
@@ -110,7 +112,7 @@ def ends(url: str, folder: Path, times: int, seed: int) -> str:
 
 def flood(url: str, folder: Path, times: int, seed: int) -> str:
     """One tenant floods the server, another asks one thing after the other."""
-    waits = measured(folder / "home", write_slow(folder), times)[:2]
+    waits = measured(folder / "home", write_slow(folder), times, ROUNDS)[:2]
     equal_s, flooded_s = (wait[round(0.95 * times) - 1] for wait in waits)
     assert flooded_s <= 2 * equal_s, (equal_s, flooded_s)
     told = f"{equal_s:.3f} s beside an equal, {flooded_s:.3f} s beside a flood"
