@@ -144,6 +144,7 @@ class Shop:
         """The pages by the names of their pictures."""
         plain = {"empty": "/", "chat": f"/c/{self.talk}"}
         quiet = {name: f"/{name}" for name in ("memory", "plan", "settings", "console")}
+        quiet["settings-keys"] = "/settings#keys"
         return {**plain, **quiet, **{f"console-{name}": f"/console/{name}" for name in CONSOLE}}
 
 
@@ -154,10 +155,15 @@ def opened() -> Iterator[Shop]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=memory_disk()))
         store = Store.open(f"sqlite:///{folder}/puna.db")
         ana = Users(store).create("ana@example.org", "a long password", name="Ana", role="owner")
+        rosa = Users(store).create(
+            "rosa@example.org", "one more password", name="Rosa", role="owner"
+        )
         owner = Owner(ana.tenant_id, ana.id)
         session = Sessions(store).create(ana.id)
         home = stack.enter_context(at_home())
         furnish(store, session, ana.id)
+        Keys(store).create("terminal", user=ana.id, actor=ana.id)
+        Keys(store).create("search in talks", user=ana.id, actor=rosa.id)
         talk = converse(Assistant(store), owner)
         lend_tools(Assistant(store))
         Backups(store, home / "backups").make(actor=ana.id)

@@ -6,6 +6,7 @@ Knows no secrets: details are names and terms, never keys or passwords.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,14 @@ def note(
 ) -> None:
     """Add a line to the log, in the transaction of the change itself."""
     session.add(EventRow(at=at, actor=actor, action=action, target=target, detail=detail))
+
+
+def actors(session: Session, action: str, targets: Sequence[str]) -> dict[str, str]:
+    """Return who did this to each target, by the target."""
+    query = select(EventRow.target, EventRow.actor).where(
+        EventRow.action == action, EventRow.target.in_(targets)
+    )
+    return {row.target: row.actor for row in session.execute(query)} if targets else {}
 
 
 class Audit:

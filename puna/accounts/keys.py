@@ -63,6 +63,14 @@ class NewKey:
         return f"NewKey({self.key.id}, secret=***)"
 
 
+@dataclass(frozen=True)
+class PersonsKey:
+    """A key that opens what is a person's, and who made it: as the audit log names them."""
+
+    key: Key
+    maker: str
+
+
 class KeyRow(Base):
     """One key."""
 
@@ -170,11 +178,21 @@ class Keys:
         self._note_use(found[0])
         return _caller(found[0], found[2])
 
-    def revoke(self, key_id: str, *, tenant_id: str | None = None, actor: str = "system") -> Key:
-        """Refuse the key from now on; with `tenant_id`, only if it is that tenant's."""
+    def revoke(
+        self,
+        key_id: str,
+        *,
+        tenant_id: str | None = None,
+        user_id: str | None = None,
+        actor: str = "system",
+    ) -> Key:
+        """Refuse the key from now on; with a tenant or a person, only if it is theirs."""
         with self._store.write() as session:
             row = session.get(KeyRow, key_id)
-            if row is None or tenant_id not in (None, row.tenant_id):
+            theirs = row is not None and (
+                tenant_id in (None, row.tenant_id) and user_id in (None, row.user_id)
+            )
+            if row is None or not theirs:
                 raise NotFoundError(f"there is no key {key_id!r}; `puna keys` lists them")
             row.revoked_at = row.revoked_at or self._clock()
             audit.note(session, self._clock(), actor, "key.revoke", key_id)
@@ -187,6 +205,14 @@ class Keys:
             query = query.where(KeyRow.tenant_id == tenant_id)
         with self._store.read() as session:
             return [row.key() for row in session.scalars(query)]
+
+    def of_person(self, user_id: str) -> list[PersonsKey]:
+        """Return every key that opens, or opened, what is this person's, the newest first."""
+        query = select(KeyRow).where(KeyRow.user_id == user_id)
+        with self._store.read() as session:
+            rows = session.scalars(query.order_by(KeyRow.created_at.desc(), KeyRow.id)).all()
+            makers = audit.actors(session, "key.create", [row.id for row in rows])
+            return [PersonsKey(row.key(), makers.get(row.id, "system")) for row in rows]
 
     def _holds(self, key: KeyRow, tenant: TenantRow, user: UserRow | None) -> bool:
         expired = key.expires_at is not None and key.expires_at <= self._clock()

@@ -1,4 +1,4 @@
-"""The settings' page: looks, presets, files, password, everything taken out or deleted."""
+"""The settings' page: looks, presets, files, keys, password, everything taken out or deleted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from puna.accounts.users import LEAST_PASSWORD
+from puna.server.web.keys_in_name import keys_in_name
 from puna.server.web.look import Look, keep
 from puna.server.web.reading import Form
 from puna.server.web.views import file_view
@@ -36,6 +37,7 @@ async def settings_page(visit: Visit) -> Response:
         here="settings",
         presets=[preset for preset in presets if preset.own],
         files=[file_view(file) for file in files],
+        keys=await visit.do(keys_in_name, visit),
         plain_http=not (visit.at_home or is_secure(visit.request)),
         password_length=LEAST_PASSWORD,
     )
