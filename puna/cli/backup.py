@@ -13,7 +13,7 @@ from puna.cli.accounts import open_store, show_facts
 from puna.config import Settings
 
 if TYPE_CHECKING:
-    from puna.accounts.backup import Copy
+    from puna.accounts.backup_file import Copy
 
 
 def backup(

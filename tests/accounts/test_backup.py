@@ -23,7 +23,8 @@ from puna.accounts import (
     Tenants,
     migrations,
 )
-from puna.accounts.backup import backup, check, restore, tables
+from puna.accounts.backup import backup, restore, tables
+from puna.accounts.backup_file import check
 from puna.accounts.store import engine_for
 from puna.chat import Usage
 from puna.errors import StoreError

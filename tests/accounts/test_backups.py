@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from puna.accounts import Audit, Store, Tenants
-from puna.accounts.backup import check, restore
+from puna.accounts.backup import restore
+from puna.accounts.backup_file import check
 from puna.accounts.backups import Backups
 from puna.errors import ConflictError, NotFoundError, StoreError
 from tests.accounts.world import ManualClock
