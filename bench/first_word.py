@@ -23,6 +23,7 @@ PORT = 8699
 Times = dict[str, list[float]]
 PERSON = {"name": "Ana", "email": "ana@example.org", "password": "a long password"}
 LINK = re.compile(r"http://\S+/welcome#\S+")
+WRITING_MS = 500  # between the first letter and Enter; a person takes longer
 WATCH = """() => { window.first = new Promise((heard) => {
   let pressed = 0;
   const spoken = () => document.querySelector(".message.assistant:last-child .prose")?.textContent;
@@ -42,6 +43,7 @@ def ask(page: Page, text: str) -> float:
     """Press Enter; returns the seconds until the first word is drawn, and stops the answer."""
     page.evaluate(WATCH)
     page.fill("#composer textarea", text)
+    page.wait_for_timeout(WRITING_MS)
     page.keyboard.press("Enter")
     waited: float = page.evaluate("window.first")
     page.keyboard.press("Escape")

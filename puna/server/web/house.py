@@ -23,6 +23,7 @@ from puna.server.web.catalogue import Known, Paces
 from puna.server.web.console.offers import Offers
 from puna.server.web.console.pulls import Pulls
 from puna.server.web.pulse import Pulse
+from puna.server.web.readings import Readings
 from puna.server.web.spool import Spool
 from puna.server.web.turns import Turns
 from puna.services.assistant.answer import Answering
@@ -57,6 +58,7 @@ class House:
     pulls: Pulls
     offers: Offers
     spool: Spool
+    readings: Readings
     turns: Turns = field(default_factory=Turns)
     paces: Paces = field(default_factory=Paces)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
@@ -103,6 +105,7 @@ def house_of(
         model_store=model_store,
         pulls=Pulls(fetch),
         offers=Offers(assistant.remote),
+        readings=Readings(desk.tally),
         spool=_spool(store, model_store.folder.parent, desk.settings),
     )
 

@@ -20,6 +20,7 @@ from puna.formats.store import ModelStore
 from puna.server.desk import Desk
 from puna.server.rounds import repeated
 from puna.server.web import (
+    ahead,
     answers,
     assets,
     chat,
@@ -112,6 +113,7 @@ def _deeds() -> list[BaseRoute]:
         _deed("POST", f"{talk}/branch", conversations.branch),
         _deed("GET", f"{talk}/export.{{format}}", exports.export),
         _deed("POST", "/web/turns", answers.begin),
+        _deed("POST", "/web/turns/ahead", ahead.begin),
         _deed("GET", "/web/turns/{turn}", answers.follow),
         _deed("DELETE", "/web/turns/{turn}", answers.stop),
         _deed("POST", "/web/files", files.upload),

@@ -16,6 +16,7 @@ from typing import Any
 from puna.chat import Message
 from puna.errors import PunaError
 from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.beginning import prompt_tokens, system
 from puna.services.assistant.commands import Command, command_in
 from puna.services.assistant.conversations import Conversation
 from puna.services.assistant.events import (
@@ -33,16 +34,12 @@ from puna.services.assistant.model import TurnModel
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.presets import Preset
 from puna.services.assistant.prompt import (
-    MEMORY_SHARE,
     PASSAGES_SHARE,
     Fitted,
-    answer_tokens,
     counted_with,
-    date_text,
     fit,
     question_text,
     spoken,
-    system_text,
     tail,
 )
 from puna.services.assistant.question import Question
@@ -82,8 +79,7 @@ class _Turn:
     @property
     def room(self) -> int:
         """Tokens that the prompt may have."""
-        wanted = self.preset.parameters.get("max_tokens")
-        return self.model.context_tokens - answer_tokens(self.model.context_tokens, wanted)
+        return prompt_tokens(self.model, self.preset)
 
 
 class Answering:
@@ -112,11 +108,20 @@ class Answering:
         except Exception:
             outcome, error = "broken", BROKEN
             raise
-        finally:  # also when the listener goes, and then at once: nothing may be awaited here
-            ended = self._finish(turn, outcome, error)
+        finally:  # also when the listener goes
+            ended = await self._ended(turn, outcome, error)
         yield Ended(ended)
         if titled := await self._better_title(turn, outcome):
             yield Titled(titled)
+
+    async def _ended(self, turn: _Turn, outcome: Outcome, error: str) -> Entry:
+        """End in a thread, for others are answered meanwhile; to the end, whoever leaves."""
+        ending = asyncio.ensure_future(asyncio.to_thread(self._finish, turn, outcome, error))
+        try:
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending
+            raise
 
     async def _begun(self, owner: Owner, question: Question, model: TurnModel) -> _Turn:
         """Begin in a thread; who leaves meanwhile leaves a stopped answer, not a running one."""
@@ -124,7 +129,7 @@ class Answering:
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
-            self._finish(await beginning, "stopped", "")
+            await self._ended(await beginning, "stopped", "")
             raise
 
     def _begin(self, owner: Owner, question: Question, model: TurnModel) -> _Turn:
@@ -133,12 +138,11 @@ class Answering:
         preset = question.altered(parts.presets.get(owner, question.preset_id))
         with parts.store.write():
             conversation_id = question.conversation_id or parts.conversations.create(owner).id
-            parts.conversations.choose(
-                owner, conversation_id, model=model.name, preset_id=question.preset_id
-            )
             said, entry, growing = self._opened(owner, conversation_id, question, model.name)
             before = parts.messages.path(owner, conversation_id, leaf_id=said.id).entries[:-1]
-            conversation = parts.conversations.get(owner, conversation_id)
+            conversation = parts.conversations.choose(
+                owner, conversation_id, model=model.name, preset_id=question.preset_id
+            )
         return _Turn(owner, model, preset, conversation, said, entry, before, growing)
 
     def _opened(
@@ -149,22 +153,20 @@ class Answering:
         if question.answer_id:
             cut = parts.under_way.reopen(owner, conversation_id, question.answer_id)
             return parts.messages.get(owner, str(cut.parent_id)), cut, GrowingAnswer(cut)
-        said = self._said(owner, conversation_id, question)
-        entry = parts.messages.open_answer(owner, conversation_id, said.id, model=model)
-        return said, entry, GrowingAnswer()
-
-    def _said(self, owner: Owner, conversation_id: str, question: Question) -> Entry:
-        parts = self._assistant
         if question.text is None:
-            return parts.messages.get(owner, str(question.parent_id))
+            said = parts.messages.get(owner, str(question.parent_id))
+            entry = parts.messages.open_answer(owner, conversation_id, said.id, model=model)
+            return said, entry, GrowingAnswer()
         parts.files.attach(owner, question.file_ids, conversation_id)
-        return parts.messages.say(
+        said, entry = parts.messages.ask(
             owner,
             conversation_id,
             question.parent_id,
             question.text,
             file_ids=question.file_ids,
+            model=model,
         )
+        return said, entry, GrowingAnswer()
 
     async def _obeyed(self, turn: _Turn, command: Command) -> AsyncGenerator[Event, None]:
         """Carry out what the person calls; its result is the answer, or the model reads it."""
@@ -193,14 +195,9 @@ class Answering:
         """
         names = turn.preset.tools if turn.model.uses_tools else ()
         chosen = await self._assistant.toolbox.chosen(() if question else names)
-        await asyncio.to_thread(self._prepare, turn)
-        if question:
-            room = int(turn.room * PASSAGES_SHARE)
-            found = fitting(turn.growing.sources, turn.model.count_text, room)
-            turn.asked = f"{found}\n\n{question}"
         for number in range(MOST_ROUNDS + 1):
             tools = chosen if number < MOST_ROUNDS else await self._assistant.toolbox.chosen(())
-            fitted = await asyncio.to_thread(self._fitted, turn, tools)
+            fitted = await asyncio.to_thread(self._fitted, turn, tools, question)
             if fitted.dropped_turns and number == 0:
                 yield LeftOut(fitted.dropped_turns)
             async with aclosing(self._talk(turn, fitted, tools)) as events:
@@ -241,18 +238,25 @@ class Answering:
             yield CallFinished(call.id, call.name, one.label, one.result, one.outcome, one.took_s)
         turn.growing.take_calls(done)
 
-    def _prepare(self, turn: _Turn) -> None:
+    def _prepare(self, turn: _Turn, question: str) -> None:
         """Put together what stays the same in all rounds of the turn."""
+        turn.system = system(self._assistant, turn.owner, turn.preset, turn.model)
+        turn.asked = self._asked_of_found(turn, question) if question else self._asked(turn)
+
+    def _asked_of_found(self, turn: _Turn, question: str) -> str:
+        """A question about passages that are found already."""
+        room = int(turn.room * PASSAGES_SHARE)
+        found = fitting(turn.growing.sources, turn.model.count_text, room)
+        return f"{found}\n\n{question}"
+
+    def _asked(self, turn: _Turn) -> str:
+        """The question with what its files tell."""
         parts, model = self._assistant, turn.model
-        budget = int(model.context_tokens * MEMORY_SHARE)
-        memory = parts.memory.prompt_text(turn.owner, model.count_text, budget)
-        today = date_text(parts.clock())
-        turn.system = system_text(turn.preset.instructions, today, memory)
         names = [parts.files.get(turn.owner, file_id).name for file_id in turn.question.file_ids]
         plain = question_text(turn.question, names, "")
         needed = model.count_prompt([Message("system", turn.system), Message("user", plain)])
         passages = self._passages(turn, int((turn.room - needed) * PASSAGES_SHARE))
-        turn.asked = question_text(turn.question, names, passages)
+        return question_text(turn.question, names, passages)
 
     def _passages(self, turn: _Turn, budget: int) -> str:
         """Return the passages of the conversation's files that fit into `budget` tokens."""
@@ -267,7 +271,9 @@ class Answering:
             sources=turn.growing.sources,
         )
 
-    def _fitted(self, turn: _Turn, tools: Chosen) -> Fitted:
+    def _fitted(self, turn: _Turn, tools: Chosen, question: str) -> Fitted:
+        if not turn.asked:
+            self._prepare(turn, question)
         last = [Message("user", turn.asked), *turn.growing.round_messages()]
         count = counted_with(turn.model.count_prompt, tools.definitions)
         room = turn.room - turn.model.count_text(self._begun_text(turn))

@@ -141,20 +141,30 @@ class Messages:
 
         RoomError where the person's conversations have no room for it.
         """
-        text = writable(text)
-        if not text.strip() or len(text) > LONGEST_TEXT:
-            raise InvalidParameterError(f"a message has 1 to {LONGEST_TEXT:,} characters")
-        new = self._new(conversation_id, parent_id, "user", "complete", text=text)
-        new.file_ids = list(file_ids)
-        return self._add(owner, new)
+        [entry] = self._add(owner, self._question(conversation_id, parent_id, text, file_ids))
+        return entry
+
+    def ask(
+        self,
+        owner: Owner,
+        conversation_id: str,
+        parent_id: str | None,
+        text: str,
+        *,
+        file_ids: Sequence[str] = (),
+        model: str,
+    ) -> tuple[Entry, Entry]:
+        """Say something and begin the answer to it, in one step."""
+        said = self._question(conversation_id, parent_id, text, file_ids)
+        question, answer = self._add(owner, said, self._answer(conversation_id, said.id, model))
+        self.given_here.add(answer.id)
+        return question, answer
 
     def open_answer(
         self, owner: Owner, conversation_id: str, parent_id: str, *, model: str
     ) -> Entry:
         """Begin an answer to `parent_id`; a further one stands beside those that are there."""
-        new = self._new(conversation_id, parent_id, "assistant", "running", text="", model=model)
-        new.holder, new.renewed_at = holder.this_process(), self._clock()
-        entry = self._add(owner, new)
+        [entry] = self._add(owner, self._answer(conversation_id, parent_id, model))
         self.given_here.add(entry.id)
         return entry
 
@@ -221,6 +231,21 @@ class Messages:
             conversation.leaf_id = tree.newest_leaf(_known(tree, message_id))
         return self.path(owner, conversation_id)
 
+    def _question(
+        self, conversation_id: str, parent_id: str | None, text: str, file_ids: Sequence[str]
+    ) -> MessageRow:
+        text = writable(text)
+        if not text.strip() or len(text) > LONGEST_TEXT:
+            raise InvalidParameterError(f"a message has 1 to {LONGEST_TEXT:,} characters")
+        new = self._new(conversation_id, parent_id, "user", "complete", text=text)
+        new.file_ids = list(file_ids)
+        return new
+
+    def _answer(self, conversation_id: str, parent_id: str, model: str) -> MessageRow:
+        new = self._new(conversation_id, parent_id, "assistant", "running", text="", model=model)
+        new.holder, new.renewed_at = holder.this_process(), self._clock()
+        return new
+
     def _new(
         self,
         conversation_id: str,
@@ -247,21 +272,25 @@ class Messages:
             error="",
         )
 
-    def _add(self, owner: Owner, row: MessageRow) -> Entry:
+    def _add(self, owner: Owner, *rows: MessageRow) -> list[Entry]:
+        """Add messages of which each answers the one before it."""
         with self._store.write() as session:
-            conversation = find_conversation(session, owner, row.conversation_id)
-            _check_parent(session, row)
-            self._limits.check(session, owner, n_bytes=row.n_bytes)
-            conversation.n_bytes = ConversationRow.n_bytes + row.n_bytes
-            session.add(row)
-            session.flush()
-            WORDS.put(session, row.number, row.text)
-            conversation.leaf_id, conversation.updated_at = row.id, self._clock()
+            first, n_bytes = rows[0], sum(row.n_bytes for row in rows)
+            conversation = find_conversation(session, owner, first.conversation_id)
+            _check_parent(session, first)
+            self._limits.check(session, owner, n_bytes=n_bytes)
+            conversation.n_bytes = ConversationRow.n_bytes + n_bytes
+            conversation.leaf_id, conversation.updated_at = rows[-1].id, self._clock()
             if conversation.title_by == "opening" and conversation.title == UNTITLED:
-                conversation.entitle(opening_title(row.text), "opening")
+                conversation.entitle(opening_title(first.text), "opening")
+            session.add_all(rows)
+            session.flush()
+            for row in rows:
+                if row.text:  # an answer's words come with its end
+                    WORDS.put(session, row.number, row.text)
             tree = _tree(session, conversation.id)
             self._limits.check_tree(len(tree))
-            return row.entry(tree.siblings(row.id))
+            return [row.entry(tree.siblings(row.id)) for row in rows]
 
 
 def _write(

@@ -1,5 +1,6 @@
 // What the person writes and attaches, until it is sent.
 
+import { readAhead } from "./ahead.js";
 import { $, h } from "./dom.js";
 import { Refused, upload } from "./http.js";
 import { current, editLast, goOnLast, onRunning, say, stop } from "./talk.js";
@@ -122,7 +123,7 @@ function written() {
   refresh();
 }
 
-area.addEventListener("input", written);
+area.addEventListener("input", () => (written(), area.value.trim() && readAhead()));
 area.addEventListener("keydown", (event) => {
   if (event.isComposing) return;
   if (event.key === "Enter" && event.ctrlKey && !area.value && !answering) return void goOnLast();

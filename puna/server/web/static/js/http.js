@@ -35,8 +35,9 @@ export async function call(method, url, body) {
   return response.status === 204 ? null : response.json();
 }
 
-/** Ask for something while the page is being left; nobody hears the answer. */
-export const inPassing = (method, url) => fetch(url, { method, headers: HEADERS, credentials: "same-origin", keepalive: true }).catch(() => {});
+/** Ask for something whose answer nobody hears, also while the page is being left. */
+export const inPassing = (method, url, body) =>
+  fetch(url, { method, headers: { ...HEADERS, ...(body && asJson) }, body: body && JSON.stringify(body), credentials: "same-origin", keepalive: true }).catch(() => {});
 
 /** A file's bytes; never a form, so that no foreign form can send one. `sent` hears which share of it has gone out. */
 export const upload = (url, file, sent) =>
@@ -53,16 +54,23 @@ export const upload = (url, file, sent) =>
     request.send(file);
   });
 
-/** Yield the events of a running answer, one JSON object a line; `opened` sees the response before the first. */
-export async function* events(method, url, body, opened = () => {}) {
-  const response = await request(method, url, body && JSON.stringify(body), { headers: body ? asJson : {} });
+/** The events of a running answer, asked for at once; `opened` sees the response before the first. */
+export function events(method, url, body, opened = () => {}) {
+  const asked = request(method, url, body && JSON.stringify(body), { headers: body ? asJson : {} });
+  asked.catch(() => {}); // whoever reads the lines hears of it
+  return lines(asked, opened);
+}
+
+/** Yield one JSON object a line. */
+async function* lines(asked, opened) {
+  const response = await asked;
   opened(response);
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const [reader, decoder] = [response.body.getReader(), new TextDecoder()];
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read().catch(() => ({ done: true })); // the line was cut
     if (done) return;
-    const lines = (rest + value).split("\n");
+    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
     rest = lines.pop();
     for (const line of lines) if (line) yield JSON.parse(line);
   }

@@ -149,16 +149,17 @@ async function lost(live) {
 async function begin(body, upTo, said = null, cut = null) {
   if (talk.running?.isOver?.()) await talk.running.closed; // all is said, but the server has not let go
   if (talk.running) return false;
+  const turn = { id: null };
+  const answer = events("POST", "/web/turns", { conversation: talk.id, model: talk.model, preset: talk.preset, ...body }, named(turn)); // on its way while the page is drawn
   const [live, before] = [liveAnswer(cut), talk.path];
   show(talk.path.slice(0, upTo), upTo);
   if (said) box.append(messageElement({ id: "new", role: "user", siblings: [], files: [], ...said }, deeds));
   box.append(live.element);
   $(".main").classList.remove("empty");
   toEnd();
-  running({ id: null });
+  running(turn);
   announce("Puna is answering.");
-  const settings = { conversation: talk.id, model: talk.model, preset: talk.preset };
-  await hear(events("POST", "/web/turns", { ...settings, ...body }, named(talk.running)), live);
+  await hear(answer, live);
   if (!live.kept) takeBack(before, live, cut);
   return Boolean(live.kept);
 }
