@@ -3,6 +3,13 @@
 
 const PACE_MS = 33;
 const REST = 4; // times as long as a drawing took, for other things
+const FRAME_REST = 2; // times as long as the drawing and the frame that shows it took together
+
+/** Tell `done` how long the next frame takes to be laid out and painted. */
+const nextFrame = (done) => requestAnimationFrame(() => {
+  const begun = performance.now();
+  setTimeout(() => done(performance.now() - begun));
+});
 
 export class Paced {
   #draw;
@@ -16,7 +23,7 @@ export class Paced {
 
   push(piece) {
     this.#waiting += piece;
-    this.#timer ||= setTimeout(() => this.flush(), this.#due - performance.now());
+    this.#timer ||= setTimeout(() => this.#drawWhenDue(), this.#due - performance.now());
   }
 
   /** Draw what waits at once. */
@@ -28,6 +35,16 @@ export class Paced {
     this.#waiting = "";
     this.#draw(piece);
     const now = performance.now();
-    this.#due = now + Math.max(PACE_MS, REST * (now - begun));
+    const took = now - begun;
+    this.#due = now + Math.max(PACE_MS, REST * took);
+    nextFrame((frame) => (this.#due = Math.max(this.#due, performance.now() + FRAME_REST * (took + frame))));
+  }
+
+  /** The frame may have told meanwhile that the page needs a longer rest. */
+  #drawWhenDue() {
+    this.#timer = 0;
+    const early = this.#due - performance.now();
+    if (early > 1) this.push("");
+    else this.flush();
   }
 }
