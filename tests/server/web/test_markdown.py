@@ -217,6 +217,15 @@ def test_half_a_mark_is_not_shown(page: Page, cut: str, shown: str) -> None:
     assert html.replace(" </p>", "</p>") == shown
 
 
+@pytest.mark.parametrize("cuts", [None, [2, 5, 7]])
+def test_a_word_that_stands_behind_a_fence_alone_is_the_block(
+    page: Page, cuts: list[int] | None
+) -> None:
+    page.evaluate(SHOW, ["```12\n```\n\nThat many.\n\n```python\nx\n```", cuts])
+    assert page.locator("#root pre").all_inner_texts() == ["12", "x"]
+    assert page.locator("#root figcaption span").all_inner_texts() == ["text", "python"]
+
+
 def test_links_are_safe_and_pictures_stay_where_they_are(page: Page) -> None:
     source = "[a](https://a.example/) [b](javascript:hit()) ![c](https://b.example/c.png)"
     html = page.evaluate(SHOW, [source, None])

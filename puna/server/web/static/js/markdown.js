@@ -57,10 +57,13 @@ function table(token, context) {
 /** Raw HTML is shown as the text that it is; only a line break is meant. */
 const raw = (token) => (/^<br\s*\/?>\s*$/i.test(token.raw) ? h("br") : token.block ? h("p", {}, token.raw.trimEnd()) : token.raw);
 
+/** A block that was closed with nothing in it shows the word behind its fence: that was meant. */
+const fenced = (token) => (token.text === "" && /\n {0,3}(?:`{3,}|~{3,})\s*$/.test(token.raw) ? code(token.lang ?? "") : code(token.text, token.lang));
+
 const MAKE = {
   space: () => null,
   def: () => null,
-  code: (t) => code(t.text, t.lang),
+  code: fenced,
   heading: (t, c) => h(`h${t.depth}`, {}, ...nodes(t.tokens, c)),
   hr: () => h("hr"),
   blockquote: (t, c) => h("blockquote", {}, ...nodes(t.tokens, c)),
