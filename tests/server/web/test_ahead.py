@@ -82,7 +82,8 @@ def test_a_persons_readings_follow_one_another_with_rests_between() -> None:
 
 
 def test_a_reading_that_fails_is_counted_and_stands_in_nobodys_way() -> None:
-    tally, begun = Tally(), []
+    tally = Tally()
+    begun: list[int] = []
 
     async def read() -> None:
         begun.append(1)
