@@ -156,6 +156,16 @@ def test_chunks_change_no_bit(name: str, chunk: int, machine: tuple[str, int]) -
     assert np.concatenate([attention(part) for part in parts]).tobytes() == at_once.tobytes()
 
 
+def test_keys_and_values_beyond_a_half_spoil_no_earlier_row(machine: tuple[str, int]) -> None:
+    sizes = sizes_of("grouped")
+    whole = sequence(sizes, 40, 2, BLOCKS)
+    expected = native(sizes, machine)(whole)
+    whole.qkv[-1] = 1e6
+    answer = native(sizes, machine)(whole)
+    assert np.isfinite(answer).all()
+    assert answer[:-1].tobytes() == expected[:-1].tobytes()
+
+
 def test_neighbours_change_no_bit(machine: tuple[str, int]) -> None:
     sizes = sizes_of("grouped")
     lengths = (1, 40, 300, 32, 129)

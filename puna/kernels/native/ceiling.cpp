@@ -12,7 +12,8 @@
 namespace puna {
 namespace {
 
-constexpr size_t kReadWords = size_t{256} * 1024 * 1024 / sizeof(uint64_t);  // larger than any cache
+constexpr int64_t kReadBytes = int64_t{256} << 20;  // larger than any cache
+constexpr int64_t kStep = 128;
 constexpr int64_t kRepeats = 100000;
 constexpr int kTries = 3;  // the best counts: a ceiling is what the others fall short of
 
@@ -28,19 +29,16 @@ double best_seconds(const std::function<void()>& work) {
     return best;
 }
 
-double read_rate(Pool& pool) {
-    const Pages<uint64_t> words(kReadWords);
-    std::fill_n(words.data(), kReadWords, uint64_t{1});
-    std::vector<uint64_t> sums(static_cast<size_t>(pool.threads()));
+double read_rate(Pool& pool, const Isa& isa) {
+    const Pages<uint8_t> bytes(static_cast<size_t>(kReadBytes));
+    std::fill_n(bytes.data(), kReadBytes, uint8_t{1});
+    const int64_t share = kReadBytes / pool.threads() / kStep * kStep;
+    std::vector<uint8_t> found(static_cast<size_t>(pool.threads()));
     const double time = best_seconds([&] {
-        pool.run([&](int thread) {
-            const auto n = static_cast<size_t>(pool.threads()), t = static_cast<size_t>(thread);
-            const uint64_t *begin = words.data() + kReadWords * t / n, *end = words.data() + kReadWords * (t + 1) / n;
-            sums[t] += std::accumulate(begin, end, uint64_t{0});
-        });
+        pool.run([&](int thread) { found[static_cast<size_t>(thread)] = isa.read(bytes.data() + share * thread, share); });
     });
-    const uint64_t read = std::accumulate(sums.begin(), sums.end(), uint64_t{0}) / kTries;
-    return static_cast<double>(read * sizeof(uint64_t)) / time;
+    // Every thread has found the ones: nothing was left out.
+    return static_cast<double>(share) * std::accumulate(found.begin(), found.end(), 0) / time;
 }
 
 double multiply_rate(Pool& pool, const Isa& isa) {
@@ -62,7 +60,7 @@ double multiply_rate(Pool& pool, const Isa& isa) {
 
 Ceiling measure_ceiling(int threads, const Isa& isa) {
     Pool pool(threads);
-    return {read_rate(pool), multiply_rate(pool, isa)};
+    return {read_rate(pool, isa), multiply_rate(pool, isa)};
 }
 
 }  // namespace puna

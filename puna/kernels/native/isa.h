@@ -129,6 +129,8 @@ struct Isa {
     // Folds the next span's partial result of `count` queries into the first.
     void (*merge)(const Partial& into, const Partial& next, int64_t count, int64_t head_dim);
     void (*finish)(const Partial& partial, int64_t head_dim, float* out);
+    // Reads all of `count` bytes, a multiple of 128, and nothing more. Returns what keeps the compiler from leaving it out.
+    uint8_t (*read)(const uint8_t* bytes, int64_t count);
     // Multiplies 256 bytes with 32 eight times for each repeat, out of the first-level cache. Returns the multiplications.
     int64_t (*multiply)(const uint8_t* panel, const int8_t* a, int64_t repeats, float* sink);
 };

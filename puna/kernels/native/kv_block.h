@@ -22,15 +22,18 @@ struct KvBlock {
     }
 };
 
+// Within what a half can hold: an infinity in the cache would make NaN of rows that do not even see it. NaN stays NaN.
+inline F8 within_halves(F8 x) { return min(splat(65504.0f), max(splat(-65504.0f), x)); }
+
 struct HalfBlock : KvBlock<uint16_t> {
     static constexpr bool kScaled = false;
     static void store(const float* key, const float* value, int64_t head_dim, int64_t slot, uint8_t* block) {
         uint16_t *keys = slot_of_key(block, head_dim, slot), *values = slot_of_value(block, head_dim, slot);
         for (int64_t d = 0; d < head_dim; d += 8) {
             uint16_t eight[8];
-            store_half(eight, load(key + d));
+            store_half(eight, within_halves(load(key + d)));
             for (int i = 0; i < 8; ++i) keys[(d + i) * kTileTokens] = eight[i];
-            store_half(values + d, load(value + d));
+            store_half(values + d, within_halves(load(value + d)));
         }
     }
 };

@@ -202,6 +202,17 @@ void gemm(const uint8_t* packed, int64_t matrix_rows, int64_t first, int64_t las
     }
 }
 
+// What memory can do: four vectors on their way at a time.
+inline uint8_t read(const uint8_t* bytes, int64_t count) {
+    B32 all[4];
+    for (int j = 0; j < 4; ++j) all[j] = load_bytes(bytes + 32 * j);
+    for (int64_t i = 128; i < count; i += 128)
+        for (int j = 0; j < 4; ++j) all[j] = either(all[j], load_bytes(bytes + i + 32 * j));
+    uint8_t out[32];
+    store_bytes(out, either(either(all[0], all[1]), either(all[2], all[3])));
+    return *std::max_element(out, out + 32);
+}
+
 // The innermost loop alone, on operands that never leave the first-level cache: what the multipliers can do.
 inline int64_t multiply(const uint8_t* panel, const int8_t* a, int64_t repeats, float* sink) {
     constexpr int kBlocks = 8;

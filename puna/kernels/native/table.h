@@ -22,6 +22,7 @@ constexpr Isa make_table(const char* name) {
         {{store<HalfBlock>, attend<HalfBlock>}, {store<ByteBlock>, attend<ByteBlock>}},
         merge,
         finish,
+        read,
         multiply,
     };
 }
