@@ -30,6 +30,7 @@ from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
 from puna.services.assistant.owner import Owner, found
 from puna.services.assistant.text import writable
 from puna.services.assistant.tree import Node, Tree
+from puna.services.assistant.words import folded_words
 
 LONGEST_TEXT = 400_000  # characters in one message
 
@@ -285,9 +286,7 @@ class Messages:
                 conversation.entitle(opening_title(first.text), "opening")
             session.add_all(rows)
             session.flush()
-            for row in rows:
-                if row.text:  # an answer's words come with its end
-                    WORDS.put(session, row.number, row.text)
+            WORDS.add(session, {row.number: " ".join(folded_words(row.text)) for row in rows})
             tree = _tree(session, conversation.id)
             self._limits.check_tree(len(tree))
             return [row.entry(tree.siblings(row.id)) for row in rows]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from puna.accounts.store import Store
+from puna.errors import NotFoundError
 from puna.services.assistant.answer import Answering
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.beginning import read_ahead
@@ -46,3 +49,13 @@ def test_the_branch_on_which_somebody_writes_is_read(lite: Store) -> None:
     ahead, asked = model.asked[2:]
     assert [message.content for message in ahead[1:]] == ["1?", "One.", ""]
     assert ahead[:-1] == asked[:-1]
+
+
+def test_nobody_has_anothers_conversation_read(lite: Store) -> None:
+    ann, bob, assistant = person(lite, "ann"), person(lite, "bob"), Assistant(lite)
+    model = Scripted(says("One."), [])
+    first = ended(ask(assistant, ann, Question(text="1?"), model))
+    [chat] = assistant.conversations.list(ann)
+    with pytest.raises(NotFoundError):
+        ran(lambda: read_ahead(assistant, bob, Question(chat.id, first.id), model))
+    assert len(model.asked) == 1
