@@ -5,7 +5,6 @@ In: a database and rounds.  Out: how many were admitted in each round.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from puna.accounts import Caller, Keys, Ledger, Plan, Plans, Store, Tenants
 from puna.chat import Usage
 from puna.errors import LimitError
 from tests.accounts.world import PRICE
+from tests.accounts.writer import CONTEXT
 
 COST = Usage(10, 10)  # 50 micro-units, 20 tokens
 CALLS = 10
@@ -51,10 +51,9 @@ def prepare(store: Store, rounds: int) -> list[Caller]:
 
 def race(url: str, callers: list[Caller], clients: int, processes: int) -> Counter[str]:
     """Let the clients call once for each caller, all at the same time; admissions by tenant."""
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes)
+    barrier = CONTEXT.Barrier(processes)
     admitted: Counter[str] = Counter()
-    with ProcessPoolExecutor(processes, context, _share, (barrier,)) as pool:
+    with ProcessPoolExecutor(processes, CONTEXT, _share, (barrier,)) as pool:
         share = clients // processes
         for result in pool.map(_run, *zip(*[(url, callers, share)] * processes, strict=True)):
             admitted.update(result)

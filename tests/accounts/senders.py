@@ -6,7 +6,6 @@ In: a database.  Out: nothing, where each was done once and every answer of one 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Sequence
@@ -43,10 +42,9 @@ def check_senders(url: str, keys: int, seed: int = 20261124) -> None:
     """Send each key 2 to 20 times at once, from two processes."""
     random, before = Random(seed), credited(url)
     sent = [(f"key {number}", random.randint(1, 10)) for number in range(keys)]
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(PROCESSES)
+    barrier = CONTEXT.Barrier(PROCESSES)
     answers: dict[str, set[Answer]] = {}
-    with ProcessPoolExecutor(PROCESSES, context, _share, (barrier,)) as pool:
+    with ProcessPoolExecutor(PROCESSES, CONTEXT, _share, (barrier,)) as pool:
         for start in range(0, keys, ROUND):
             share = [(url, sent[start : start + ROUND])] * PROCESSES
             for one in pool.map(_send, share):
