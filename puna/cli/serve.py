@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import logging
 import resource
 import signal
@@ -71,6 +73,8 @@ def serve(  # noqa: PLR0917
     # Until uvicorn takes signals, and once it has drained and sends itself the signal again: what
     # is open is closed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Python's last search for cycles takes longer than all that is closed before it.
+    atexit.register(gc.freeze)
     with _listening(host, port) as sock:
         _serve(settings, host, sock, host_name or [], queue, drain)
 
