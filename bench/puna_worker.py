@@ -27,6 +27,7 @@ class Side:
     """One model; a new engine for each measurement."""
 
     def __init__(self, path: Path, threads: int, isa: str) -> None:
+        self.packed = PackedCache.of_user()
         with open_checkpoint(path) as checkpoint:
             Tokenizer.from_checkpoint(checkpoint)  # a start takes it too
             tokens = LARGE_KV_TOKENS if checkpoint.file_bytes > LARGE_BYTES else KV_TOKENS
@@ -35,7 +36,7 @@ class Side:
                 kv_blocks=tokens // 32,
                 threads=threads,
                 isa=isa or None,
-                packed=PackedCache.of_user(),
+                packed=self.packed,
             )
         self.engine = Engine(self.llama, EngineSettings())
 
@@ -101,4 +102,6 @@ class Side:
 
 
 if __name__ == "__main__":
-    serve(Side(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+    side = Side(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    serve(side)
+    side.packed.settle()  # the next start is to find packed weights
