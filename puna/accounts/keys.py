@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -206,7 +207,7 @@ class Keys:
         with self._store.read() as session:
             return [row.key() for row in session.scalars(query)]
 
-    def of_person(self, user_id: str) -> list[PersonsKey]:
+    def of_person(self, user_id: str) -> Sequence[PersonsKey]:
         """Return every key that opens, or opened, what is this person's, the newest first."""
         query = select(KeyRow).where(KeyRow.user_id == user_id)
         with self._store.read() as session:

@@ -44,13 +44,11 @@ def test_a_pause_changes_no_word_and_stops_nobody_else(burst_steps: int) -> None
     stepped(engine, outcomes)
     assert (len(outcomes[0, 0].tokens), outcomes[0, 0].reason) == (5, None)
     assert outcomes[1, 0].reason == "length"
-    assert engine.resting
-    assert not engine.idle
+    assert (engine.resting, engine.idle) == (True, False)
     granted.tokens = 1000
     stepped(engine, outcomes)
     assert outcomes[0, 0].tokens == alone(request(1, 20, max_tokens=40, temperature=0.0))
-    assert engine.idle
-    assert not engine.resting
+    assert (engine.resting, engine.idle) == (False, True)
 
 
 def test_a_pause_ends_where_nothing_more_is_granted() -> None:

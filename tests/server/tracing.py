@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.server.process import Process
+
 STRACE = shutil.which("strace")
 CALLS = "connect,sendto,sendmsg,sendmmsg,io_uring_setup"
 NO_RINGS = "inject=io_uring_setup:error=ENOSYS"  # they would hide the others; programs do without
@@ -38,7 +40,7 @@ class Trace:
         watching = ["strace", "-D", "-f", "--seccomp-bpf", "-q", "-s", "0", "-e", f"trace={CALLS}"]
         return [*watching, "-e", NO_RINGS, "-e", "signal=none", "-o", str(self._file), *command]
 
-    def foreign(self, process: subprocess.Popen[bytes]) -> list[str]:
+    def foreign(self, process: Process) -> list[str]:
         """Every call that led away from this machine; waits until the ended program is told of."""
         lines = self._whole(process.pid)
         return [line for line in lines if is_foreign(line)]
