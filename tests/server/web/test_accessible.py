@@ -79,6 +79,7 @@ def audited(page: Page, path: str, rules: list[str]) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(300)  # it looks at every page
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("scheme", RULES)
 def test_no_page_has_a_fault(

@@ -106,6 +106,7 @@ def opened(page: Page, address: str, folder: Path) -> None:
     page.wait_for_timeout(60)
 
 
+@pytest.mark.timeout(300)  # it looks at every page
 @pytest.mark.parametrize("bypass_csp", [True, False], ids=["without a policy", "with the policy"])
 def test_no_foreign_text_runs_or_calls_home_on_any_page(
     browser: Browser, hostile: tuple[Home, list[str]], bypass_csp: bool, tmp_path: Path
