@@ -55,7 +55,7 @@ def test_the_first_letter_has_all_read_that_stands_before_the_question(
         path = watch.page.url.removeprefix(server.address)
         cookies = watch.page.context.cookies()
     with talking(tmp_path) as server, browser.new_context() as context:
-        context.add_cookies([{**cookies[0], "domain": "127.0.0.1"}])  # type: ignore[list-item]
+        context.add_cookies([{**cookies[0], "domain": "127.0.0.1"}])  # type: ignore[typeddict-item]
         page = context.new_page()
         page.goto(server.address + path)
         read_ahead(page)
