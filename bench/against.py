@@ -1,7 +1,7 @@
 """Puna beside llama.cpp: the same file and work, in alternation, in one run.
 
     python -m bench.against MODEL.gguf --peer PYTHON [--transformers PYTHON] [--openvino PYTHON]
-        [--repeat 5] [--threads 2] [--isa avx2] [--only WORDS]
+        [--repeat 5] [--threads 2] [--isa avx2] [--only WORDS] [--without WORDS]
 
 PYTHON is an interpreter that has llama-cpp-python (transformers, openvino-genai), built for
 this machine; one that lacks its package is left out with a line.  Each peer runs at the best
@@ -47,7 +47,7 @@ def main() -> None:
     puna, *peers = sides(asked)
     rows: list[Row] = []
     for work in works:
-        if asked.only in work.name:
+        if asked.only in work.name and not (asked.without and asked.without in work.name):
             rows += shown(compare(work, puna, peers, asked.repeat))
     checks = {**agreement(asked.model, puna, peers[0], windows), **memory(asked, puna, peers[0])}
     if asked.only in START_NAME and asked.model.stat().st_size > LARGE_BYTES:
@@ -78,6 +78,7 @@ def arguments(program: str) -> argparse.Namespace:
         "--isa", default=os.environ.get("PUNA_ISA", ""), help="Puna's, not a peer's"
     )
     parser.add_argument("--only", default="", help="work whose name has these words in it")
+    parser.add_argument("--without", default="", help="no work whose name has these words in it")
     return parser.parse_args()
 
 

@@ -44,7 +44,7 @@ _LIMITS: dict[str, Any] = {
     "verbose_errors": False,
 }
 _TRIAL = ChildLimits(
-    kind="grammar", cpu_s=0.2, wall_s=5.0, memory_bytes=256 * 2**20, grammar=_LIMITS
+    kind="grammar", cpu_s=0.5, wall_s=5.0, memory_bytes=256 * 2**20, grammar=_LIMITS
 )
 
 

@@ -75,7 +75,7 @@ def test_ctrl_c_at_the_prompt_drops_the_line(home: Path) -> None:
 def test_ctrl_c_stops_ask_with_130(home: Path) -> None:
     with Screen("ask", environment=environment(home)) as screen:
         assert screen.wait_for_exit() == 2  # at a terminal nothing is piped in
-    endless = ("ask", "hello", "--max-tokens", "8000", "--temperature", "0")
+    endless = ("ask", "hello", "--max-tokens", "2000", "--temperature", "0")
     with Screen(*endless, environment=environment(home)) as screen:
         screen.wait_for(r".{20}")
         screen.press(CTRL_C)

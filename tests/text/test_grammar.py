@@ -18,7 +18,7 @@ from puna.errors import GrammarError
 from puna.text.grammar import Grammar, GrammarCompiler, Mask
 from puna.text.tokenizer import Tokenizer
 
-REFUSAL_S = 0.25
+REFUSAL_S = 0.6
 PERSON = {
     "type": "object",
     "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer"}},
