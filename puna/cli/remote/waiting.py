@@ -10,10 +10,11 @@ import sys
 from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
+from puna.cli.progress import MOMENT_S
+
 if TYPE_CHECKING:
     from rich.status import Status
 
-MOMENT_S = 0.5
 READING = "Reading"
 
 
