@@ -2,6 +2,7 @@
 #include "simd_avx2.h"
 
 #include "half.h"
+#include "products.h"
 #include "table.h"
 
 namespace puna {

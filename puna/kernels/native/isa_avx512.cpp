@@ -3,6 +3,7 @@
 #include "simd_avx512.h"
 
 #include "half.h"
+#include "products.h"
 #include "table.h"
 
 namespace puna {

@@ -70,68 +70,17 @@ inline W16 widened_bytes(const int8_t* p) { return _mm256_cvtepi8_epi16(load_16_
 inline I8 add_ints(I8 a, I8 b) { return _mm256_add_epi32(a, b); }
 inline I8 times_256(I8 a) { return _mm256_slli_epi32(a, 8); }
 inline F8 to_float(I8 a) { return _mm256_cvtepi32_ps(a); }
-template <class T> inline I8 broadcast_dword(const T* a) {
-    int32_t dword;
-    std::memcpy(&dword, a, 4);
-    return _mm256_set1_epi32(dword);
-}
+inline void fill(I8& a, int32_t x) { a = _mm256_set1_epi32(x); }
 
+// What products.h is made of: products of unsigned with signed bytes, or of words, whose neighbours are added.
 #ifdef PUNA_VNNI
-
-template <int kMax, int kVectors>
-inline I8 dot(const B32* w, const int8_t* a) {
-    I8 even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = _mm256_dpbusd_epi32(even, w[j], broadcast_dword(a + 4 * j));
-        odd = _mm256_dpbusd_epi32(odd, w[j + 1], broadcast_dword(a + 4 * j + 4));
-    }
-    return _mm256_add_epi32(even, odd);
-}
-
-template <int kVectors>
-inline I8 dot_pairs(const W16* w, const int16_t* a) {
-    I8 even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = _mm256_dpwssd_epi32(even, w[j], broadcast_dword(a + 2 * j));
-        odd = _mm256_dpwssd_epi32(odd, w[j + 1], broadcast_dword(a + 2 * j + 2));
-    }
-    return _mm256_add_epi32(even, odd);
-}
-
+inline I8 add_products_of_bytes(I8 sum, B32 w, I8 a) { return _mm256_dpbusd_epi32(sum, w, a); }
+inline I8 add_products_of_words(I8 sum, W16 w, I8 a) { return _mm256_dpwssd_epi32(sum, w, a); }
 #else
-
-// How many products u8 x s8 (in pairs) a signed 16-bit sum can hold.
-template <int kMax> constexpr int kAddends = 32767 / (2 * 127 * kMax);
-
-// The multiply pipe is the scarce one: products are added in 16 bits as long as they fit,
-// and widened to 32 bits once per kAddends vectors.
-template <int kMax, int kVectors>
-inline I8 dot(const B32* w, const int8_t* a) {
-    static_assert(kAddends<kMax> >= 1, "a single pair of products overflows 16 bits");
-    constexpr int step = kAddends<kMax> < kVectors ? kAddends<kMax> : kVectors;
-    static_assert(kVectors % step == 0 || kMax <= 15, "steps must tile the vectors");
-    const __m256i ones = _mm256_set1_epi16(1);
-    I8 total = _mm256_setzero_si256();
-    for (int first = 0; first < kVectors; first += step) {
-        __m256i sum16 = _mm256_maddubs_epi16(w[first], broadcast_dword(a + 4 * first));
-        for (int j = first + 1; j < first + step; ++j)
-            sum16 = _mm256_add_epi16(sum16, _mm256_maddubs_epi16(w[j], broadcast_dword(a + 4 * j)));
-        const __m256i sum32 = _mm256_madd_epi16(sum16, ones);
-        total = first == 0 ? sum32 : _mm256_add_epi32(total, sum32);
-    }
-    return total;
-}
-
-template <int kVectors>
-inline I8 dot_pairs(const W16* w, const int16_t* a) {
-    I8 even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = _mm256_add_epi32(even, _mm256_madd_epi16(w[j], broadcast_dword(a + 2 * j)));
-        odd = _mm256_add_epi32(odd, _mm256_madd_epi16(w[j + 1], broadcast_dword(a + 2 * j + 2)));
-    }
-    return _mm256_add_epi32(even, odd);
-}
-
+inline W16 products_of_bytes(B32 w, I8 a) { return _mm256_maddubs_epi16(w, a); }
+inline W16 add_words(W16 a, W16 b) { return _mm256_add_epi16(a, b); }
+inline I8 products_of_words(W16 a, W16 b) { return _mm256_madd_epi16(a, b); }
+inline I8 add_products_of_words(I8 sum, W16 w, I8 a) { return add_ints(sum, products_of_words(w, a)); }
 #endif
 
 #ifdef PUNA_AVX512

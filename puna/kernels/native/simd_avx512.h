@@ -56,11 +56,7 @@ inline F16 fma(F16 a, float b, F16 c) { return _mm512_fmadd_ps(a, _mm512_set1_ps
 inline I16 add_ints(I16 a, I16 b) { return _mm512_add_epi32(a, b); }
 inline I16 times_256(I16 a) { return _mm512_slli_epi32(a, 8); }
 inline F16 to_float(I16 a) { return _mm512_cvtepi32_ps(a); }
-template <class T> inline I16 sixteen_dwords(const T* a) {
-    int32_t dword;
-    std::memcpy(&dword, a, 4);
-    return _mm512_set1_epi32(dword);
-}
+inline void fill(I16& a, int32_t x) { a = _mm512_set1_epi32(x); }
 
 // All sixteen rows are there: a pair of groups is never the cut last one.
 inline void put(F16 value, float* y, const float* residual, int64_t) {
@@ -68,59 +64,15 @@ inline void put(F16 value, float* y, const float* residual, int64_t) {
 }
 
 #ifdef PUNA_VNNI
-
 constexpr bool kPairOfOneRow = false;  // with these products a single row waits for memory alone
-
-template <int kMax, int kVectors>
-inline I16 dot(const B64* w, const int8_t* a) {
-    I16 even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = _mm512_dpbusd_epi32(even, w[j], sixteen_dwords(a + 4 * j));
-        odd = _mm512_dpbusd_epi32(odd, w[j + 1], sixteen_dwords(a + 4 * j + 4));
-    }
-    return _mm512_add_epi32(even, odd);
-}
-
-template <int kVectors>
-inline I16 dot_pairs(const I16* w, const int16_t* a) {
-    I16 even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = _mm512_dpwssd_epi32(even, w[j], sixteen_dwords(a + 2 * j));
-        odd = _mm512_dpwssd_epi32(odd, w[j + 1], sixteen_dwords(a + 2 * j + 2));
-    }
-    return _mm512_add_epi32(even, odd);
-}
-
+inline I16 add_products_of_bytes(I16 sum, B64 w, I16 a) { return _mm512_dpbusd_epi32(sum, w, a); }
+inline I16 add_products_of_words(I16 sum, I16 w, I16 a) { return _mm512_dpwssd_epi32(sum, w, a); }
 #else
-
 constexpr bool kPairOfOneRow = true;
-
-// Lane for lane as in simd_avx2.h.
-template <int kMax, int kVectors>
-inline I16 dot(const B64* w, const int8_t* a) {
-    constexpr int step = kAddends<kMax> < kVectors ? kAddends<kMax> : kVectors;
-    const __m512i ones = _mm512_set1_epi16(1);
-    I16 total = _mm512_setzero_si512();
-    for (int first = 0; first < kVectors; first += step) {
-        __m512i sum16 = _mm512_maddubs_epi16(w[first], sixteen_dwords(a + 4 * first));
-        for (int j = first + 1; j < first + step; ++j)
-            sum16 = _mm512_add_epi16(sum16, _mm512_maddubs_epi16(w[j], sixteen_dwords(a + 4 * j)));
-        const __m512i sum32 = _mm512_madd_epi16(sum16, ones);
-        total = first == 0 ? sum32 : _mm512_add_epi32(total, sum32);
-    }
-    return total;
-}
-
-template <int kVectors>
-inline I16 dot_pairs(const I16* w, const int16_t* a) {
-    I16 even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = _mm512_add_epi32(even, _mm512_madd_epi16(w[j], sixteen_dwords(a + 2 * j)));
-        odd = _mm512_add_epi32(odd, _mm512_madd_epi16(w[j + 1], sixteen_dwords(a + 2 * j + 2)));
-    }
-    return _mm512_add_epi32(even, odd);
-}
-
+inline I16 products_of_bytes(B64 w, I16 a) { return _mm512_maddubs_epi16(w, a); }
+inline I16 add_words(I16 a, I16 b) { return _mm512_add_epi16(a, b); }
+inline I16 products_of_words(I16 a, I16 b) { return _mm512_madd_epi16(a, b); }
+inline I16 add_products_of_words(I16 sum, I16 w, I16 a) { return add_ints(sum, products_of_words(w, a)); }
 #endif
 
 }  // namespace puna::PUNA_SIMD
