@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 Role = Literal["system", "user", "assistant", "tool", "ipython"]
-FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+FinishReason = Literal["stop", "length", "repetition", "tool_calls", "cancelled", "error"]
+REPETITION_LIMIT = 384
+"""For those who talk with a person: tokens of one passage over and over, after which they end."""
 
 
 @dataclass(frozen=True)

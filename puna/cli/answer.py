@@ -16,6 +16,7 @@ from puna.chat import Answer, Delta, FinishReason, Reply, Timings, ToolCall, Usa
 from puna.cli.plain import plain
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+REPEATED = "ended, for it went on saying the same"
 
 
 def show(deltas: Iterator[Delta]) -> Reply:
@@ -85,6 +86,8 @@ def note_unfinished(reply: Reply) -> None:
         case "length":
             made = reply.usage.completion_tokens
             print(f"puna: stopped after {made} tokens; --max-tokens sets how many", file=sys.stderr)
+        case "repetition":
+            print(f"puna: {REPEATED}", file=sys.stderr)
         case "cancelled":
             print("puna: stopped", file=sys.stderr)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from puna.chat import Message, Reply
+from puna.chat import REPETITION_LIMIT, Message, Reply
 from puna.cli import options
 from puna.cli.answer import gather, leave, show
 from puna.cli.load import open_llm
@@ -56,6 +56,7 @@ def ask(
         "top_p": top_p,
         "max_tokens": max_tokens,
         "seed": seed,
+        "repetition_limit": REPETITION_LIMIT,
         "grammar": _grammar(schema),
     }
     with open_llm(settings, model) as llm, PromptBar() as progress:

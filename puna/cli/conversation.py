@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from puna.chat import ChatModel, Delta, Message
+from puna.chat import REPETITION_LIMIT, ChatModel, Delta, Message
 
 
 class OpenModel(ChatModel, Protocol):
@@ -36,7 +36,8 @@ class Conversation:
         said: list[str] = []
         try:
             messages = [*self.messages(), question]
-            for delta in self.model.stream(messages, **self.params, **params):
+            options = {"repetition_limit": REPETITION_LIMIT, **self.params, **params}
+            for delta in self.model.stream(messages, **options):
                 said.append(delta.text)
                 yield delta
         finally:

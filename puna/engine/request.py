@@ -24,6 +24,7 @@ MAX_STOP_CHARACTERS = 256
 MAX_STOP_TOKENS = 64
 MAX_LOGIT_BIASES = 300
 MAX_TOKENS = 2**31 - 1
+LEAST_REPETITION = 8
 BAN = -100.0  # a bias of -100 is a ban, as in OpenAI's API
 
 
@@ -78,7 +79,8 @@ class SamplingParams:
     Repetition penalty (HF's, over prompt and answer), presence and frequency
     penalties (OpenAI's, over the answer), logit bias, grammar mask,
     temperature, top-k, top-p over what is left, min-p.  Temperature 0 is
-    greedy.  Log-probabilities are those of the model itself: log-softmax of
+    greedy.  Where the last `repetition_limit` tokens are one passage said over
+    and over, the answer ends.  Log-probabilities are those of the model itself: log-softmax of
     the logits before any of this.
 
     Raises InvalidParameterError that names the field, its value and its range.
@@ -100,6 +102,7 @@ class SamplingParams:
     logprobs: int | None = None  # alternatives beside the chosen token; None = no logprobs
     prompt_logprobs: int | None = None
     n: int = 1
+    repetition_limit: int | None = None  # None = it may repeat itself for ever
 
     def __post_init__(self) -> None:
         _check_real("temperature", self.temperature, 0.0, 10.0)
@@ -114,6 +117,7 @@ class SamplingParams:
         _check_optional_int("logprobs", self.logprobs, 0, MAX_LOGPROBS)
         _check_optional_int("prompt_logprobs", self.prompt_logprobs, 0, MAX_LOGPROBS)
         _check_int("n", self.n, 1, MAX_CHOICES)
+        _check_optional_int("repetition_limit", self.repetition_limit, LEAST_REPETITION, MAX_TOKENS)
         _check_flag("ignore_eos", self.ignore_eos)
         object.__setattr__(self, "logit_bias", _checked_bias(self.logit_bias))
         object.__setattr__(self, "stop", _checked_stop(self.stop))

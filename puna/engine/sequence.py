@@ -16,6 +16,7 @@ from puna.chat import FinishReason
 from puna.engine.cache import BlockTable
 from puna.engine.logprobs import TokenScore
 from puna.engine.pooling import Pool
+from puna.engine.repetition import LOOKED_FOR_EVERY, is_repetition
 from puna.engine.request import Request
 from puna.engine.sampler import Sampler
 from puna.errors import PunaError
@@ -169,7 +170,16 @@ class Sequence:
             return "stop"
         if self.sampler.finished:
             return "stop"
-        return "length" if self.exhausted else None
+        if self.exhausted:
+            return "length"
+        return "repetition" if self._repeats() else None
+
+    def _repeats(self) -> bool:
+        """Whether it says one passage over and over; looked for now and then."""
+        limit, said = self.request.params.repetition_limit, self.completion_tokens
+        if limit is None or said < limit or said % LOOKED_FOR_EVERY:
+            return False
+        return is_repetition(self.tokens[-limit:])
 
     def stats(self, now: float, stop_tokens: int = 0) -> SequenceStats:
         """Return what the choice took up to `now`."""

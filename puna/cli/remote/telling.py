@@ -16,7 +16,7 @@ from threading import Thread
 from types import FrameType
 from typing import Any
 
-from puna.cli.answer import Page
+from puna.cli.answer import REPEATED, Page
 from puna.cli.plain import line
 from puna.cli.remote.records import Json, Left, Message, read
 from puna.cli.remote.talk import last_message
@@ -142,6 +142,8 @@ def _close(message: Message) -> None:
             note("stopped", PLAIN)
         case "length":
             note(_why(message) or CUT.format(message.tokens), PLAIN)
+        case "repeated":
+            note(f"{REPEATED}; /continue goes on", PLAIN)
         case "broken":
             note(f"puna: error: {_why(message) or 'it broke off'}", PLAIN)
 

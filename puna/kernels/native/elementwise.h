@@ -97,6 +97,7 @@ inline void quantise8(const float* x, int64_t width, float outlier, const Intege
         block.low_sum = sum_of(block, rest_q, 0);
         block.high_sum = sum_of(block, rest_q, 16);
         block.sum = block.low_sum + block.high_sum;
+        if (block.has_rest) block.d /= kRestUnits;
     }
 }
 

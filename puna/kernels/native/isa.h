@@ -10,7 +10,7 @@
 
 namespace puna {
 
-// Thirty-two activations as integers: x = d * q, or d * (q + rest_q / 256) where the block has a rest.
+// Thirty-two activations as integers: x = d * q, or d * (256 * q + rest_q) where the block has a rest.
 struct Rounded8 {
     int8_t q[kPanelValues];
     float d;
@@ -40,7 +40,7 @@ struct Integers8 {
 // columns even the errors out: there only what truly stands out pays for a second multiplication.
 constexpr float outlier_of(Type type) { return layout_of(type).block_values == kSuperValues ? 2.0f : 0.6f; }
 
-constexpr int kRestUnits = 256;  // a rest counts in d / 256: an integer and its rest are one of 16 bits
+constexpr int kRestUnits = 256;  // a rest counts in a 256th of the first: an integer and its rest are one of 16 bits
 
 // Where a product goes: y[row * stride + column], plus the residual at the same place unless null.
 struct Product {

@@ -19,24 +19,23 @@ using Widest = Eight;
 constexpr bool kPairOfOneRow = false;
 #endif
 
-// A tile's activations must stay in the second-level cache while the groups stream past them.
-constexpr int64_t kCachedActivationBytes = 256 * 1024;
+// Groups that meet one tile of rows after another must stay in the second-level cache meanwhile.
+constexpr int64_t kCachedGroupBytes = 256 * 1024;
 
 // Adds the products of one panel with 32 activations.
 template <class Format, class Width>
 PUNA_INLINE typename Width::Lanes add_panel(const PanelOf<Width>& p, const Rounded8& a, const int8_t* rest_q, typename Width::Lanes total) {
-    const float d = a.has_rest ? a.d * (1.0f / kRestUnits) : a.d;
     if constexpr (Format::kHalves) {
         auto low = dot<Format::kMax, 4>(p.v, a.q), high = dot<Format::kMax, 4>(p.v + 4, a.q + 16);
         if (a.has_rest) {
             low = add_ints(times_256(low), dot<Format::kMax, 4>(p.v, rest_q));
             high = add_ints(times_256(high), dot<Format::kMax, 4>(p.v + 4, rest_q + 16));
         }
-        return fma(to_float(high), mul(p.scale[1], d), fma(to_float(low), mul(p.scale[0], d), total));
+        return fma(to_float(high), mul(p.scale[1], a.d), fma(to_float(low), mul(p.scale[0], a.d), total));
     } else {
         auto all = dot<Format::kMax, 8>(p.v, a.q);
         if (a.has_rest) all = add_ints(times_256(all), dot<Format::kMax, 8>(p.v, rest_q));
-        return fma(to_float(all), mul(p.scale[0], d), total);
+        return fma(to_float(all), mul(p.scale[0], a.d), total);
     }
 }
 
@@ -171,34 +170,35 @@ inline void tile(const uint8_t* group, int64_t column, int64_t columns, const Ac
     }
 }
 
-// Leftover rows take an exact smaller tile, so that no group is streamed once more for each of them.
-template <class Matrix, class Width, int kRows>
-inline void leftover(int64_t rows, const uint8_t* group, int64_t column, int64_t columns, const Activations& x, int64_t row, const Product& out) {
-    if constexpr (kRows > 0) {
-        if (rows == kRows) return tile<Matrix, Width, kRows>(group, column, columns, x, row, out);
-        leftover<Matrix, Width, kRows - 1>(rows, group, column, columns, x, row, out);
-    }
+// One tile of rows meets group after group: which of its blocks have a rest is the same each time, so the processor
+// learns it.
+template <class Matrix, int kRows>
+inline void row_tile(const uint8_t* packed, int64_t matrix_rows, int64_t first, int64_t last, const Activations& x, int64_t row, const Product& out) {
+    const int64_t group_bytes = Matrix::group_bytes(x.width);
+    int64_t g = first;
+    if constexpr (Widest::kGroups > 1 && Matrix::kInPairs && (kRows > 1 || kPairOfOneRow))
+        for (; g + 2 <= last && (g + 2) * kGroupRows <= matrix_rows; g += 2)
+            tile<Matrix, Widest, kRows>(packed + g * group_bytes, g * kGroupRows, 2 * kGroupRows, x, row, out);
+    for (; g < last; ++g) tile<Matrix, Eight, kRows>(packed + g * group_bytes, g * kGroupRows, matrix_rows - g * kGroupRows, x, row, out);
 }
 
-template <class Matrix, class Width>
-inline void tiles(const uint8_t* group, int64_t column, int64_t columns, const Activations& x, int64_t begin, int64_t end, const Product& out) {
-    int64_t row = begin;
-    for (; row + kColumns <= end; row += kColumns) tile<Matrix, Width, kColumns>(group, column, columns, x, row, out);
-    leftover<Matrix, Width, kColumns - 1>(end - row, group, column, columns, x, row, out);
+// Leftover rows take an exact smaller tile, so that no group is streamed once more for each of them.
+template <class Matrix, int kRows>
+inline void leftover(int64_t rows, const uint8_t* packed, int64_t matrix_rows, int64_t first, int64_t last, const Activations& x, int64_t row, const Product& out) {
+    if constexpr (kRows > 0) {
+        if (rows == kRows) return row_tile<Matrix, kRows>(packed, matrix_rows, first, last, x, row, out);
+        leftover<Matrix, kRows - 1>(rows, packed, matrix_rows, first, last, x, row, out);
+    }
 }
 
 template <class Matrix>
 void gemm(const uint8_t* packed, int64_t matrix_rows, int64_t first, int64_t last, const Activations& x, int64_t rows, const Product& out) {
-    const int64_t group_bytes = Matrix::group_bytes(x.width);
-    const int64_t fitting = kCachedActivationBytes / x.width / kColumns * kColumns;
-    const int64_t step = std::max<int64_t>(fitting, kColumns);
-    for (int64_t begin = 0; begin < rows; begin += step) {
-        const int64_t end = std::min(rows, begin + step);
-        int64_t g = first;
-        if constexpr (Widest::kGroups > 1 && Matrix::kInPairs)
-            for (; (kPairOfOneRow || rows > 1) && g + 2 <= last && (g + 2) * kGroupRows <= matrix_rows; g += 2)
-                tiles<Matrix, Widest>(packed + g * group_bytes, g * kGroupRows, 2 * kGroupRows, x, begin, end, out);
-        for (; g < last; ++g) tiles<Matrix, Eight>(packed + g * group_bytes, g * kGroupRows, matrix_rows - g * kGroupRows, x, begin, end, out);
+    const int64_t step = std::max<int64_t>(kCachedGroupBytes / Matrix::group_bytes(x.width) / 2, 1) * 2;
+    for (int64_t begin = first; begin < last; begin += step) {
+        const int64_t end = std::min(last, begin + step);
+        int64_t row = 0;
+        for (; row + kColumns <= rows; row += kColumns) row_tile<Matrix, kColumns>(packed, matrix_rows, begin, end, x, row, out);
+        leftover<Matrix, kColumns - 1>(rows - row, packed, matrix_rows, begin, end, x, row, out);
     }
 }
 

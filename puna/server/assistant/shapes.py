@@ -97,7 +97,7 @@ class Message(BaseModel):
     id: str
     role: Literal["user", "assistant"]
     text: str
-    outcome: Literal["running", "complete", "length", "stopped", "broken"]
+    outcome: Literal["running", "complete", "length", "repeated", "stopped", "broken"]
     siblings: list[str]
     files: list[FileName]
     tools: list[ToolUse]

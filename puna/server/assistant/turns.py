@@ -16,7 +16,8 @@ from puna.server.assistant.person import Person
 from puna.server.fields import Body, ModelName
 from puna.server.web.answers import LINES, Begin, happenings, lines
 from puna.server.web.visit import Visit
-from puna.services.assistant.messages import LONGEST_TEXT, Entry
+from puna.services.assistant.entry import Entry
+from puna.services.assistant.messages import LONGEST_TEXT
 from puna.services.assistant.presets import LONGEST_INSTRUCTIONS
 from puna.services.assistant.question import Question
 

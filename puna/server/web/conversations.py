@@ -14,7 +14,7 @@ from puna.server.web.reading import Form
 from puna.server.web.views import View, conversation_view, hit_view, mentioned, path_view
 from puna.server.web.visit import Visit
 from puna.services.assistant.conversations import Conversation
-from puna.services.assistant.messages import Entry
+from puna.services.assistant.entry import Entry
 
 LISTED = 100
 

@@ -11,9 +11,9 @@ from typing import Any
 from puna.server.web import words
 from puna.server.web.left import PLAN_ENDED, PLAN_PAGE
 from puna.services.assistant.conversations import Conversation
+from puna.services.assistant.entry import Entry
 from puna.services.assistant.files import File
 from puna.services.assistant.finding import Hit
-from puna.services.assistant.messages import Entry
 
 View = dict[str, Any]
 

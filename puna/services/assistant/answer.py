@@ -13,12 +13,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from puna.chat import Message
+from puna.chat import REPETITION_LIMIT, FinishReason
 from puna.errors import PunaError
 from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.beginning import prompt_tokens, system
 from puna.services.assistant.commands import Command, command_in
 from puna.services.assistant.conversations import Conversation
+from puna.services.assistant.entry import Entry, Outcome
 from puna.services.assistant.events import (
     Begun,
     CallFinished,
@@ -28,29 +28,21 @@ from puna.services.assistant.events import (
     LeftOut,
     Titled,
 )
-from puna.services.assistant.evidence import evidence, fitting
-from puna.services.assistant.messages import Entry, Outcome
 from puna.services.assistant.model import TurnModel
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.presets import Preset
-from puna.services.assistant.prompt import (
-    PASSAGES_SHARE,
-    Fitted,
-    counted_with,
-    fit,
-    question_text,
-    spoken,
-    tail,
-)
+from puna.services.assistant.prompt import Fitted
 from puna.services.assistant.question import Question
 from puna.services.assistant.titles import title
 from puna.services.assistant.tools.calls import Done
 from puna.services.assistant.tools.tool import Asking
 from puna.services.assistant.tools.toolbox import Chosen
 from puna.services.assistant.turn import GrowingAnswer
+from puna.services.assistant.turn_prompt import TurnPrompt
 
 MOST_ROUNDS = 5  # of tool calls in one turn; then the model must answer
 MOST_CALLS = 8  # in one round
+OUTCOMES: dict[FinishReason, Outcome] = {"length": "length", "repetition": "repeated"}
 SAVE_EVERY_S = 2.0
 BROKEN = "Puna failed in the middle of this answer; ask again."
 NOTHING_FOUND = "None of your files holds these words."
@@ -66,20 +58,13 @@ class _Turn:
     conversation: Conversation
     question: Entry
     entry: Entry
-    before: tuple[Entry, ...]
-    growing: GrowingAnswer = field(default_factory=GrowingAnswer)
+    growing: GrowingAnswer
+    prompt: TurnPrompt
     saved_at: float = field(default_factory=time.monotonic)
-    asked: str = ""  # the question with its passages
-    system: str = ""
 
     @property
     def asking(self) -> Asking:
         return Asking(self.owner, self.entry.id, self.growing.sources)
-
-    @property
-    def room(self) -> int:
-        """Tokens that the prompt may have."""
-        return prompt_tokens(self.model, self.preset)
 
 
 class Answering:
@@ -102,7 +87,7 @@ class Answering:
             async with aclosing(begun) as events:
                 async for event in events:
                     yield event
-            outcome = "length" if turn.growing.finish_reason == "length" else "complete"
+            outcome = OUTCOMES.get(turn.growing.finish_reason, "complete")
         except PunaError as refused:
             outcome, error = "broken", str(refused)
         except Exception:
@@ -143,7 +128,8 @@ class Answering:
             conversation = parts.conversations.choose(
                 owner, conversation_id, model=model.name, preset_id=question.preset_id
             )
-        return _Turn(owner, model, preset, conversation, said, entry, before, growing)
+        prompt = TurnPrompt(parts, owner, model, preset, said, before, growing)
+        return _Turn(owner, model, preset, conversation, said, entry, growing, prompt)
 
     def _opened(
         self, owner: Owner, conversation_id: str, question: Question, model: str
@@ -197,7 +183,7 @@ class Answering:
         chosen = await self._assistant.toolbox.chosen(() if question else names)
         for number in range(MOST_ROUNDS + 1):
             tools = chosen if number < MOST_ROUNDS else await self._assistant.toolbox.chosen(())
-            fitted = await asyncio.to_thread(self._fitted, turn, tools, question)
+            fitted = await asyncio.to_thread(turn.prompt.fitted, tools.definitions, question)
             if fitted.dropped_turns and number == 0:
                 yield LeftOut(fitted.dropped_turns)
             async with aclosing(self._talk(turn, fitted, tools)) as events:
@@ -217,7 +203,8 @@ class Answering:
             fitted.messages,
             tools=tools.definitions,
             salt=turn.owner.user_id,
-            begun=self._begun_text(turn),
+            begun=turn.prompt.begun,
+            repetition_limit=REPETITION_LIMIT,
             **turn.preset.parameters,
         )
         async with aclosing(deltas) as stream:
@@ -237,51 +224,6 @@ class Answering:
             done.append(one)
             yield CallFinished(call.id, call.name, one.label, one.result, one.outcome, one.took_s)
         turn.growing.take_calls(done)
-
-    def _prepare(self, turn: _Turn, question: str) -> None:
-        """Put together what stays the same in all rounds of the turn."""
-        turn.system = system(self._assistant, turn.owner, turn.preset, turn.model)
-        turn.asked = self._asked_of_found(turn, question) if question else self._asked(turn)
-
-    def _asked_of_found(self, turn: _Turn, question: str) -> str:
-        """A question about passages that are found already."""
-        room = int(turn.room * PASSAGES_SHARE)
-        found = fitting(turn.growing.sources, turn.model.count_text, room)
-        return f"{found}\n\n{question}"
-
-    def _asked(self, turn: _Turn) -> str:
-        """The question with what its files tell."""
-        parts, model = self._assistant, turn.model
-        names = [parts.files.get(turn.owner, file_id).name for file_id in turn.question.file_ids]
-        plain = question_text(turn.question, names, "")
-        needed = model.count_prompt([Message("system", turn.system), Message("user", plain)])
-        passages = self._passages(turn, int((turn.room - needed) * PASSAGES_SHARE))
-        return question_text(turn.question, names, passages)
-
-    def _passages(self, turn: _Turn, budget: int) -> str:
-        """Return the passages of the conversation's files that fit into `budget` tokens."""
-        every = [*turn.before, turn.question]
-        return evidence(
-            self._assistant.files,
-            turn.owner,
-            turn.question.text,
-            list(dict.fromkeys(f for entry in every for f in entry.file_ids)),
-            count=turn.model.count_text,
-            budget=budget,
-            sources=turn.growing.sources,
-        )
-
-    def _fitted(self, turn: _Turn, tools: Chosen, question: str) -> Fitted:
-        if not turn.asked:
-            self._prepare(turn, question)
-        last = [Message("user", turn.asked), *turn.growing.round_messages()]
-        count = counted_with(turn.model.count_prompt, tools.definitions)
-        room = turn.room - turn.model.count_text(self._begun_text(turn))
-        return fit(turn.system, spoken(turn.before), last, count=count, budget=room)
-
-    def _begun_text(self, turn: _Turn) -> str:
-        """Of an answer that goes on, what the model reads: its end, where it is a long one."""
-        return tail(turn.growing.begun, turn.model.count_text, turn.room // 2)
 
     async def _save_now_and_then(self, turn: _Turn) -> None:
         now = time.monotonic()
@@ -304,7 +246,7 @@ class Answering:
 
     async def _better_title(self, turn: _Turn, outcome: Outcome) -> Conversation | None:
         """Ask the model for a title after the first answer, where that is wished for."""
-        first = not turn.before and turn.conversation.title_by == "opening"
+        first = not turn.prompt.before and turn.conversation.title_by == "opening"
         if not (self._improve_titles and first and outcome == "complete"):
             return None
         said = turn.question.text, turn.growing.text

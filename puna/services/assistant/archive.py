@@ -20,8 +20,9 @@ from puna.services.assistant.conversations import (
     TalkLimits,
     find_conversation,
 )
+from puna.services.assistant.entry import MessageRow
 from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
-from puna.services.assistant.messages import MessageRow, Page
+from puna.services.assistant.messages import Page
 from puna.services.assistant.owner import Owner, own
 from puna.services.assistant.saved import (
     FORMAT,

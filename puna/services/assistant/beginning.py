@@ -12,7 +12,7 @@ from contextlib import aclosing
 
 from puna.chat import Message
 from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.messages import Entry
+from puna.services.assistant.entry import Entry
 from puna.services.assistant.model import TurnModel
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.presets import Preset

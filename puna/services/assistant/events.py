@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from puna.services.assistant.citations import Citation
 from puna.services.assistant.conversations import Conversation
-from puna.services.assistant.messages import Entry
+from puna.services.assistant.entry import Entry
 
 
 @dataclass(frozen=True)

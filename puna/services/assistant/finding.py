@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from puna.accounts.store import Store
 from puna.services.assistant.conversations import Conversation, ConversationRow
+from puna.services.assistant.entry import MessageRow
 from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
-from puna.services.assistant.messages import MessageRow
 from puna.services.assistant.owner import Owner, own
 from puna.services.assistant.words import Snippet, Term, snippet, terms
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from puna.chat import Message, Tool, ToolCall
 from puna.services.assistant.commands import command_in
-from puna.services.assistant.messages import Entry
+from puna.services.assistant.entry import Entry
 
 LEAST_ANSWER = 64  # tokens
 USUAL_ANSWER = 1_024

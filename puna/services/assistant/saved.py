@@ -21,7 +21,7 @@ from puna.services.assistant.conversations import (
     MOST_MESSAGES,
     opening_title,
 )
-from puna.services.assistant.messages import Outcome, Role
+from puna.services.assistant.entry import Outcome, Role
 from puna.services.assistant.text import writable
 from puna.services.assistant.tools.calls import CallOutcome
 

@@ -19,8 +19,8 @@ from puna.services.assistant.citations import (
     read,
     resolve,
 )
+from puna.services.assistant.entry import Entry
 from puna.services.assistant.events import Cited, Event, Said
-from puna.services.assistant.messages import Entry
 from puna.services.assistant.prompt import call_messages
 from puna.services.assistant.tools.calls import Done
 

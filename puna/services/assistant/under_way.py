@@ -16,13 +16,14 @@ from puna.accounts import holder
 from puna.accounts.schema import Clock, utc_now
 from puna.accounts.store import Store
 from puna.errors import ConflictError
+from puna.services.assistant.entry import Entry, MessageRow, Outcome
 from puna.services.assistant.indexes import MESSAGE_WORDS as WORDS
-from puna.services.assistant.messages import Entry, MessageRow, Messages, Outcome
+from puna.services.assistant.messages import Messages
 from puna.services.assistant.owner import Owner
 
 LEASE = timedelta(seconds=60)  # whoever was not heard of for so long is gone
 RENEW_S = 15.0
-CUT: tuple[Outcome, ...] = ("length", "stopped", "broken")  # such an answer may go on
+CUT: tuple[Outcome, ...] = ("length", "repeated", "stopped", "broken")  # such an answer may go on
 STOPPED = "Puna stopped while this was being answered"
 
 

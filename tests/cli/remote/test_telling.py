@@ -79,6 +79,10 @@ def test_the_answer_goes_to_stdout_and_the_rest_beside_it(
             {"outcome": "length", "error": {"message": "Your plan has no more."}},
             "Your plan has no more.",
         ),
+        (
+            {"outcome": "repeated"},
+            "ended, for it went on saying the same; /continue goes on",
+        ),
         ({"outcome": "broken", "error": {"message": "No room."}}, "puna: error: No room."),
         ({"outcome": "broken"}, "puna: error: it broke off"),
     ],

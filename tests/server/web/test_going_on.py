@@ -12,7 +12,7 @@ from puna.accounts import Ledger, Plan, Plans, Sessions, Tenants, Users
 from puna.accounts.history import History
 from puna.chat import Usage
 from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.messages import Entry
+from puna.services.assistant.entry import Entry
 from puna.services.assistant.owner import Owner
 from tests.server.web.talking import (
     COUNTING,

@@ -13,8 +13,8 @@ from puna.chat import Delta, Usage
 from puna.errors import ConflictError, NotFoundError, QuotaError
 from puna.services.assistant.answer import Answering
 from puna.services.assistant.assistant import Assistant
+from puna.services.assistant.entry import Entry
 from puna.services.assistant.events import Begun, Event, Said
-from puna.services.assistant.messages import Entry
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.question import Question
 from tests.services.assistant.conftest import person
@@ -215,3 +215,16 @@ def test_two_who_ask_at_once_get_one_answer(store: Store) -> None:
     with pytest.raises(ConflictError):
         assistant.under_way.reopen(ann, chat, first.id)
     assert assistant.messages.given_here == {first.id}
+
+
+def test_an_answer_that_repeated_itself_may_go_on_if_the_person_wishes(lite: Store) -> None:
+    ann, assistant = person(lite, "ann"), Assistant(lite)
+    repeated: list[Delta | Exception] = [
+        Delta("up and "), Delta("up and ", finish_reason="repetition", usage=Usage(10, 4, 4)),
+    ]  # fmt: skip
+    model = Scripted(repeated, says("away."))
+    first = ended(ask(assistant, ann, Question(text="?"), model))
+    assert first.outcome == "repeated"
+    assert model.params[0]["repetition_limit"] == 384
+    whole = ended(go_on(assistant, ann, first, model))
+    assert (whole.outcome, whole.text) == ("complete", "up and up and away.")

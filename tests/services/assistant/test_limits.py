@@ -9,7 +9,8 @@ from puna.accounts.migrations.versions.v0008_sizes import SIZES
 from puna.accounts.store import Store
 from puna.errors import InvalidParameterError, RoomError
 from puna.services.assistant.conversations import ConversationRow, Conversations, TalkLimits
-from puna.services.assistant.messages import MessageRow, Messages
+from puna.services.assistant.entry import MessageRow
+from puna.services.assistant.messages import Messages
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.presets import Presets
 from tests.services.assistant.conftest import person

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from puna.accounts.schema import utc_now
 from puna.accounts.store import Store
 from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.messages import MessageRow
+from puna.services.assistant.entry import MessageRow
 from puna.services.assistant.owner import Owner
 from puna.services.assistant.under_way import LEASE
 from tests.services.assistant.conftest import person

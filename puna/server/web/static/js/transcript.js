@@ -87,10 +87,10 @@ function row(message, deeds) {
     moment(message.at), answer && pace(message) ? h("span", { class: "pace" }, pace(message)) : null);
 }
 
-const ENDING = { stopped: "Stopped.", length: "Cut off at the longest length that was allowed." };
+const ENDING = { stopped: "Stopped.", length: "Cut off at the longest length that was allowed.", repeated: "Ended, for it went on saying the same." };
 
 /** Whether an answer may go on where it ended. */
-export const isCut = (message) => message?.role === "assistant" && ["stopped", "length", "broken"].includes(message.outcome) && message.text !== "";
+export const isCut = (message) => message?.role === "assistant" && ["stopped", "length", "repeated", "broken"].includes(message.outcome) && message.text !== "";
 
 const goOn = (message, deeds) => isCut(message) && h("button", { type: "button", class: "button small go-on", onclick: () => deeds.goOn(message) }, icon("go"), "Continue");
 const why = (error) => [error.message, error.link ? " " : null, error.link ? h("a", { href: error.link }, error.link_text ?? "See") : null];
