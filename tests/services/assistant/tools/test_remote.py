@@ -82,6 +82,7 @@ def test_a_tool_that_changed_its_words_is_withheld(lite: Store) -> None:
             assistant.servers.remove("small")
             assistant.servers.add("small", command=[sys.executable, SMALL, "changed"])
             assistant.servers.allow("small", offers)
+            await assistant.remote.offers("small")  # begun, however long that takes here
             return [tool.definition.name for tool in await assistant.remote.tools()]
         finally:
             await assistant.close()
