@@ -36,7 +36,7 @@ class Conversation:
         said: list[str] = []
         try:
             messages = [*self.messages(), question]
-            options = {"repetition_limit": REPETITION_LIMIT, **self.params, **params}
+            options = {**self.params, **params, "repetition_limit": REPETITION_LIMIT}
             for delta in self.model.stream(messages, **options):
                 said.append(delta.text)
                 yield delta

@@ -80,8 +80,8 @@ class SamplingParams:
     penalties (OpenAI's, over the answer), logit bias, grammar mask,
     temperature, top-k, top-p over what is left, min-p.  Temperature 0 is
     greedy.  Where the last `repetition_limit` tokens are one passage said over
-    and over, the answer ends.  Log-probabilities are those of the model itself: log-softmax of
-    the logits before any of this.
+    and over, the answer ends.  Log-probabilities are those of the model itself:
+    log-softmax of the logits before any of this.
 
     Raises InvalidParameterError that names the field, its value and its range.
     """

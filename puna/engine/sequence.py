@@ -176,10 +176,12 @@ class Sequence:
 
     def _repeats(self) -> bool:
         """Whether it says one passage over and over; looked for now and then."""
-        limit, said = self.request.params.repetition_limit, self.completion_tokens
-        if limit is None or said < limit or said % LOOKED_FOR_EVERY:
+        limit = self.request.params.repetition_limit
+        if limit is None:
             return False
-        return is_repetition(self.tokens[-limit:])
+        said = self.completion_tokens
+        due = said >= limit and said % LOOKED_FOR_EVERY == 0
+        return due and is_repetition(self.tokens[-limit:])
 
     def stats(self, now: float, stop_tokens: int = 0) -> SequenceStats:
         """Return what the choice took up to `now`."""

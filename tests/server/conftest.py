@@ -80,6 +80,12 @@ def folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, folder: Path) -> str:
+    """Where a database of each kind is, or will be; several programs may share it."""
+    return url_for(request) or f"sqlite:///{folder}/accounts.db"
+
+
 @pytest.fixture(params=["server", "postgres_server"], ids=["sqlite", "postgresql"])
 def either(request: pytest.FixtureRequest) -> Served:
     """The same server on each database."""

@@ -10,7 +10,6 @@ import httpx2
 import pytest
 
 from puna.chat import Usage
-from tests.postgres import Cluster
 from tests.server.dying import Point, dying
 from tests.server.serving import MODEL, Served, served
 
@@ -21,14 +20,6 @@ CHAT: dict[str, Any] = {
     "temperature": 0,
     "ignore_eos": True,
 }
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, folder: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{folder}/accounts.db"
-    cluster: Cluster = request.getfixturevalue("cluster")
-    return cluster.url(cluster.create())
 
 
 def send(url: str, key: str, stream: bool) -> httpx2.Response:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
-import pytest
 from sqlalchemy import func, select
 
 from puna.accounts import Keys, Store
@@ -16,7 +15,6 @@ from puna.accounts.keys import NewKey
 from puna.accounts.reservations import ReservationRow
 from puna.chat import Usage
 from tests.accounts.writer import CONTEXT, check_promises, prepare, write_until_killed
-from tests.postgres import Cluster
 from tests.server.callers import Listener, Repeater
 from tests.server.process import Puna, keep_model
 
@@ -27,14 +25,9 @@ AHEAD = 64  # tokens that may be on their way to a client: a burst of the engine
 Caller = Listener | Repeater
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_a_kill_leaves_nothing_reserved_and_nothing_unsettled(
-    folder: Path, slow_path: Path, database: str, request: pytest.FixtureRequest
+    folder: Path, slow_path: Path, url: str
 ) -> None:
-    url = f"sqlite:///{folder}/accounts.db"
-    if database == "postgresql":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = cluster.url(cluster.create())
     Store.open(url).close()
     (ready_s,) = check_kills(folder, slow_path, url, 1, streams=3, repeaters=2)
     assert ready_s < 3 * READY_S  # beside other tests

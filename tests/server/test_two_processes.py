@@ -9,7 +9,6 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.postgres import Cluster
 from tests.server.process import Puna, keep_model
 
 LONG: dict[str, object] = {
@@ -18,14 +17,6 @@ LONG: dict[str, object] = {
     "background": True,
     "max_output_tokens": 1900,
 }
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, folder: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{folder}/shared.db"
-    cluster: Cluster = request.getfixturevalue("cluster")
-    return cluster.url(cluster.create())
 
 
 @pytest.fixture

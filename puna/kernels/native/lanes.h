@@ -20,8 +20,8 @@ inline void widen(F8& a, const float* p) { a = load(p); }
 inline void widen(F8& a, const uint16_t* p) { a = load_half(p); }
 inline void widen(F8& a, const int8_t* p) { a = load_i8(p); }
 
-template <class Lanes>
-inline Lanes filled(float x) {
+template <class Lanes, class T>
+inline Lanes filled(T x) {
     Lanes a;
     fill(a, x);
     return a;

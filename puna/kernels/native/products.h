@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lanes.h"
+
 namespace puna::PUNA_SIMD {
 
 // Four bytes or two words, repeated over a whole vector.
@@ -10,28 +12,26 @@ template <class Vector, class T>
 inline Vector repeated(const T* a) {
     int32_t dword;
     std::memcpy(&dword, a, 4);
-    Vector v;
-    fill(v, dword);
-    return v;
+    return filled<Vector>(dword);
 }
 
-template <class Vector>
-inline Vector no_sum() {
-    Vector v;
-    fill(v, 0);
-    return v;
+// Sums products in two chains: that hides how long one addition takes.
+template <int kVectors, class Vector, class T, class AddProducts>
+inline Vector in_two_chains(const Vector* w, const T* a, AddProducts add_products) {
+    constexpr int kEach = 4 / sizeof(T);
+    Vector even = filled<Vector>(0), odd = filled<Vector>(0);
+    for (int j = 0; j < kVectors; j += 2) {
+        even = add_products(even, w[j], repeated<Vector>(a + kEach * j));
+        odd = add_products(odd, w[j + 1], repeated<Vector>(a + kEach * (j + 1)));
+    }
+    return add_ints(even, odd);
 }
 
 #ifdef PUNA_VNNI
 
 template <int kMax, int kVectors, class Vector>
 inline Vector dot(const Vector* w, const int8_t* a) {
-    Vector even = no_sum<Vector>(), odd = no_sum<Vector>();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = add_products_of_bytes(even, w[j], repeated<Vector>(a + 4 * j));
-        odd = add_products_of_bytes(odd, w[j + 1], repeated<Vector>(a + 4 * j + 4));
-    }
-    return add_ints(even, odd);
+    return in_two_chains<kVectors>(w, a, [](Vector sum, Vector some, Vector with) { return add_products_of_bytes(sum, some, with); });
 }
 
 #else
@@ -48,7 +48,7 @@ inline Vector dot(const Vector* w, const int8_t* a) {
     static_assert(kVectors % step == 0 || kMax <= 15, "steps must tile the vectors");
     constexpr int16_t one_by_one[2] = {1, 1};
     const Vector ones = repeated<Vector>(one_by_one);
-    Vector total = no_sum<Vector>();
+    Vector total = filled<Vector>(0);
     for (int first = 0; first < kVectors; first += step) {
         Vector sum16 = products_of_bytes(w[first], repeated<Vector>(a + 4 * first));
         for (int j = first + 1; j < first + step; ++j) sum16 = add_words(sum16, products_of_bytes(w[j], repeated<Vector>(a + 4 * j)));
@@ -62,12 +62,7 @@ inline Vector dot(const Vector* w, const int8_t* a) {
 
 template <int kVectors, class Vector>
 inline Vector dot_pairs(const Vector* w, const int16_t* a) {
-    Vector even = no_sum<Vector>(), odd = no_sum<Vector>();
-    for (int j = 0; j < kVectors; j += 2) {
-        even = add_products_of_words(even, w[j], repeated<Vector>(a + 2 * j));
-        odd = add_products_of_words(odd, w[j + 1], repeated<Vector>(a + 2 * j + 2));
-    }
-    return add_ints(even, odd);
+    return in_two_chains<kVectors>(w, a, [](Vector sum, Vector some, Vector with) { return add_products_of_words(sum, some, with); });
 }
 
 }  // namespace puna::PUNA_SIMD
