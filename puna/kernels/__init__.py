@@ -88,6 +88,10 @@ class Kernels(Protocol):
         """
         ...
 
+    def bring_in(self, matrix: Matrix) -> None:
+        """Have a matrix at hand that every step reads whole, so that the first does not wait."""
+        ...
+
     def vector(self, values: NDArray[np.float32]) -> Vector:
         """Take over (width,) weights of a norm."""
         ...

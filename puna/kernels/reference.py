@@ -119,6 +119,9 @@ class Eager:
         coarse = LAYOUTS[type_name].block_values == 256
         return Weights(values, levels, SUPERBLOCK_OUTLIER if coarse else OUTLIER)
 
+    def bring_in(self, matrix: Weights) -> None:
+        """Do nothing: the numbers were made in memory."""
+
     def vector(self, values: Floats) -> Floats:
         """Copy a norm's weights."""
         return values.astype(np.float32)

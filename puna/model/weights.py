@@ -248,7 +248,10 @@ class _Loader:
     def _matrix(self, tensor: Tensor, part: str) -> Matrix:
         rotated = part in {"query", "key"} and self._checkpoint.format == "gguf"
         row_order = _interleaved_rows(tensor.shape[0], self._config.head_dim) if rotated else None
-        return self._take(tensor, row_order)
+        matrix = self._take(tensor, row_order)
+        if part != "embedding" or self._config.tie_word_embeddings:  # else a step reads a few rows
+            self._kernels.bring_in(matrix)
+        return matrix
 
 
 def _tensor_shapes(

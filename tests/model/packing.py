@@ -42,9 +42,9 @@ def only_file(model: Path) -> Path:
 
 
 class CountingTape(Tape):
-    """A tape that counts what it packs."""
+    """A tape that counts what it packs and brings in."""
 
-    packs = 0
+    packs = brought_in = 0
 
     def matrix(
         self,
@@ -56,6 +56,10 @@ class CountingTape(Tape):
         self.packs += 1
         return super().matrix(type_name, shape, data, row_order)
 
+    def bring_in(self, matrix: Matrix) -> None:
+        self.brought_in += 1
+        super().bring_in(matrix)
+
     def layout(self) -> str:
         name, self.packs = super().layout(), 0
         return name
@@ -63,6 +67,11 @@ class CountingTape(Tape):
 
 def packs(model: Path, cache: PackedCache) -> int:
     """How many matrices a loading packs."""
+    return load(model, cache).packs
+
+
+def load(model: Path, cache: PackedCache) -> CountingTape:
+    """Load a model; wait until its packed weights are kept."""
     tape = CountingTape(shape(), threads=1)
     with open_checkpoint(model) as checkpoint:
         config = LlamaConfig.from_checkpoint(checkpoint)
@@ -70,4 +79,4 @@ def packs(model: Path, cache: PackedCache) -> int:
         with cache.matrices(checkpoint, names, tape) as take:
             load_weights(checkpoint, config, tape, context_tokens=64, take=take)
         cache.settle()
-    return tape.packs
+    return tape

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from puna.formats.mapping import MappedFile
 from puna.formats.packed import HEAD, PAGE, PackedFile
 from puna.kernels.native import Tape
 from puna.model.packed import MARK, PackedCache, PackedCheck
 from tests.kernels.alone import shape
-from tests.model.packing import TYPES, logits, only_file, packs
+from tests.model.packing import TYPES, load, logits, only_file, packs
 from tests.tiny import TinyLlama
 
 Damage = Callable[[Path], object]
+SIZE = 16 << 20
 ALL = 2 + 2 * 7  # embedding, output, and seven in each of two layers
 
 
@@ -35,6 +37,27 @@ def test_a_second_start_packs_nothing_and_computes_the_same_bits(
     assert packs(model, cache) == 0
     assert np.array_equal(logits(model, cache), expected)
     assert len(cache.files(model)) == 1
+
+
+def test_what_every_step_reads_is_brought_in(model: Path, cache: PackedCache) -> None:
+    logits(model, cache)
+    assert load(model, cache).brought_in == ALL - 1  # of the embedding, a step reads a few rows
+
+
+def test_bringing_a_matrix_in_maps_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "packed").write_bytes(bytes(SIZE))
+    file, tape = MappedFile(tmp_path / "packed"), Tape(shape(), threads=2)
+    matrix = tape.adopt("F32", (SIZE // 4096, 1024), file.span(0, SIZE))
+    before = mapped_kb(file.path)
+    tape.bring_in(matrix)
+    assert before < SIZE // 1024 == mapped_kb(file.path)
+
+
+def mapped_kb(path: Path) -> int:
+    """How much of a mapped file is in this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    next(line for line in lines if line.endswith(f" {path}"))
+    return int(next(line for line in lines if line.startswith("Rss:")).split()[1])
 
 
 def test_small_models_leave_no_file(model: Path, tmp_path: Path) -> None:

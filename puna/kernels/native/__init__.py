@@ -102,6 +102,10 @@ class Tape:
         """
         return adopt_matrix(type_name, *shape, packed)
 
+    def bring_in(self, matrix: Matrix) -> None:
+        """Map an adopted matrix's pages, all threads at once; what is not cached is read."""
+        self._tape.bring_in(matrix)
+
     def vector(self, values: NDArray[np.float32]) -> Vector:
         """Copy the weights of a norm."""
         return vector(np.ascontiguousarray(values, np.float32))

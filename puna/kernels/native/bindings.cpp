@@ -155,6 +155,10 @@ NB_MODULE(_native, m) {
              "context_tokens"_a, "kv_type"_a, "threads"_a, "isa"_a.none())
         .def_prop_ro("isa", [](const Tape& tape) { return tape.isa().name; })
         .def("matrix", &make_matrix, "type_name"_a, "rows"_a, "columns"_a, "data"_a, "row_order"_a.none() = nb::none())
+        .def("bring_in", [](Tape& tape, const Matrix& matrix) {
+            nb::gil_scoped_release unlocked;
+            matrix.bring_in(tape.pool());
+        })
         .def("begin", &Tape::begin)
         .def("end", &Tape::end)
         .def("input", [](Tape& tape, FloatRows x) { return tape.input(copied(x), static_cast<int64_t>(x.shape(1))); })

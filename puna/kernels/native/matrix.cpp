@@ -66,4 +66,11 @@ Matrix::Matrix(const std::string& type, int64_t rows, int64_t columns, const uin
     if (reinterpret_cast<uintptr_t>(packed) % 64 != 0) refuse("packed weights do not begin at a cache line");
 }
 
+void Matrix::bring_in(Pool& pool) const {
+    pool.run([&](int thread) {
+        const int64_t begin = groups() * thread / pool.threads(), end = groups() * (thread + 1) / pool.threads();
+        bring_in_pages(group(begin), static_cast<size_t>((end - begin) * group_bytes()));
+    });
+}
+
 }  // namespace puna

@@ -24,6 +24,9 @@ public:
     Matrix(const std::string& type, int64_t rows, int64_t columns, const uint8_t* packed, int64_t packed_bytes,
            std::shared_ptr<const void> owner);
 
+    // Has all of it in this process's memory, all threads at once.
+    void bring_in(Pool& pool) const;
+
     Type type() const { return type_; }
     int64_t rows() const { return rows_; }
     int64_t columns() const { return columns_; }

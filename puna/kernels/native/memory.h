@@ -2,6 +2,7 @@
 // sanitizer it comes from the heap, whose borders that watches.
 #pragma once
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,16 @@ namespace puna {
 // Asks for bytes that are wanted soon, into the second-level cache.
 inline void ask_memory_for(const uint8_t* bytes, int64_t count) {
     for (int64_t i = 0; i < count; i += 64) __builtin_prefetch(bytes + i, 0, 2);
+}
+
+// Has a file's mapped pages in this process's memory before they are read, which costs a third of coming to
+// them one by one. A system that does not know how leaves that to the first reading.
+inline void bring_in_pages(const uint8_t* bytes, size_t count) {
+#ifdef MADV_POPULATE_READ
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), address = reinterpret_cast<uintptr_t>(bytes);
+    const uintptr_t begin = address / page * page;
+    madvise(reinterpret_cast<void*>(begin), address + count - begin, MADV_POPULATE_READ);
+#endif
 }
 
 constexpr size_t kHugePage = size_t{2} << 20;
