@@ -82,6 +82,7 @@ def beside_others(context: BrowserContext, page: Page, home: str, repeat: int) -
                 other.fill("#composer textarea", "Write a very long story in many chapters.")
                 other.keyboard.press("Enter")
                 other.wait_for_selector(".message.live .prose > *")
+        page.bring_to_front()  # behind other tabs a browser draws but twice a second
         page.goto(home)
         yield ask(page, f"Why is the sky blue? {at}")
 

@@ -72,8 +72,8 @@ CONSOLE = (
     "backups",
     "audit",
 )
-BY_NIGHT = {"chat", "empty", "memory", "settings", "console", *(f"console-{c}" for c in CONSOLE)}
-ON_PHONE = {"chat", "empty", "memory", "settings", "plan", "console", "console-keys"}
+BY_NIGHT = {"chat", "empty", "memory", "settings", *(f"console-{c}" for c in CONSOLE)}
+ON_PHONE = {"chat", "empty", "memory", "settings", "plan", "console-keys"}
 BOTH = {"chat", "empty"}  # on a phone by night as well
 
 NOTE = b"""# The puna
@@ -129,7 +129,11 @@ def note_birth(name: str) -> str:
 herd.run()
 '''
 TITLES = ("Packing list for Cusco", "Why bread rises at altitude", "A letter to the mayor")
-LONG = "Write a very long story in many chapters about a llama who crosses the Andes."
+LONG = (
+    "Write a very long story in many chapters about a llama who crosses the Andes.",
+    "Count from 1 to 2000, one number on each line.",
+    "List three hundred animals of South America, each with a sentence about it.",
+)
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class Shop:
     def paths(self) -> dict[str, str]:
         """The pages by the names of their pictures."""
         plain = {"empty": "/", "chat": f"/c/{self.talk}"}
-        quiet = {name: f"/{name}" for name in ("memory", "plan", "settings", "console")}
+        quiet = {name: f"/{name}" for name in ("memory", "plan", "settings")}
         quiet["settings-keys"] = "/settings#keys"
         return {**plain, **quiet, **{f"console-{name}": f"/console/{name}" for name in CONSOLE}}
 
@@ -269,10 +273,10 @@ def draw(page: Page, shop: Shop, names: set[str], ending: str) -> None:
         if name not in names:
             continue
         page.goto(shop.address + path)
-        page.wait_for_load_state("networkidle" if name != "console" else "load")
+        page.wait_for_load_state("networkidle")
         if name == "chat":
             page.locator(".scroll").evaluate("area => { area.scrollTop = 0; }")
-        time.sleep(BUSY_S if name == "console" else 0.4)
+        time.sleep(0.4)
         page.screenshot(path=IMAGES / f"{name}{ending}.png")
     page.context.close()
 
@@ -284,13 +288,37 @@ def welcome(browser: Browser, shop: Shop) -> None:
     page.screenshot(path=IMAGES / "welcome.png")
 
 
-def keep_busy(browser: Browser, shop: Shop) -> None:
-    """Ask for something long, so that the gauges move."""
-    page = look(browser, shop, DESK, LIGHT)
-    page.goto(shop.address)
-    page.fill("#composer textarea", LONG)
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".message.live .prose > *")
+def talkers(browser: Browser, shop: Shop) -> list[Page]:
+    """Open a page for each long question."""
+    pages = [look(browser, shop, DESK, LIGHT) for _ in LONG]
+    for page in pages:
+        page.goto(shop.address)
+    return pages
+
+
+def keep_busy(pages: list[Page]) -> None:
+    """Have each page ask for something long, whenever its last answer is over; gauges move."""
+    for _ in range(BUSY_S):
+        for page, question in zip(pages, LONG, strict=True):
+            if not page.locator(".message.live").count():
+                page.fill("#composer textarea", question)
+                page.keyboard.press("Enter")
+        time.sleep(1)
+
+
+def draw_console(browser: Browser, shop: Shop) -> None:
+    """Take the pictures of the gauges while three answers are given."""
+    pages = talkers(browser, shop)
+    for size, scheme, ending in (
+        (DESK, LIGHT, ""),
+        (DESK, DARK, "-night"),
+        (PHONE, LIGHT, "-phone"),
+    ):
+        page = look(browser, shop, size, scheme)
+        page.goto(f"{shop.address}/console")
+        keep_busy(pages)
+        page.screenshot(path=IMAGES / f"console{ending}.png")
+        page.context.close()
 
 
 def main() -> None:
@@ -298,14 +326,11 @@ def main() -> None:
     with opened() as shop, chromium() as browser:
         every = set(shop.paths())
         welcome(browser, shop)
-        draw(look(browser, shop, DESK, LIGHT), shop, every - {"console"}, "")
-        draw(look(browser, shop, DESK, DARK), shop, BY_NIGHT - {"console"}, "-night")
-        draw(look(browser, shop, PHONE, LIGHT), shop, ON_PHONE - {"console"}, "-phone")
+        draw(look(browser, shop, DESK, LIGHT), shop, every, "")
+        draw(look(browser, shop, DESK, DARK), shop, BY_NIGHT, "-night")
+        draw(look(browser, shop, PHONE, LIGHT), shop, ON_PHONE, "-phone")
         draw(look(browser, shop, PHONE, DARK), shop, BOTH, "-phone-night")
-        busy = ((DESK, LIGHT, ""), (DESK, DARK, "-night"), (PHONE, LIGHT, "-phone"))
-        for size, scheme, ending in busy:
-            keep_busy(browser, shop)
-            draw(look(browser, shop, size, scheme), shop, {"console"}, ending)
+        draw_console(browser, shop)
 
 
 if __name__ == "__main__":
