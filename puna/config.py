@@ -26,6 +26,7 @@ NAMES = (
     "PUNA_THREADS",
     "PUNA_CONTEXT",
     "PUNA_ISA",
+    "PUNA_MODELS_MIB",
     "PUNA_PACKED_CACHE",
     "PUNA_KV_TYPE",
     "PUNA_DATABASE",
@@ -80,6 +81,7 @@ class Settings:
     model: str = DEFAULT_MODEL  # PUNA_MODEL: a name in the store, or a path
     threads: int | None = None  # PUNA_THREADS: None uses the machine's cores
     context_tokens: int | None = None  # PUNA_CONTEXT: None leaves it to the model
+    models_mib: int | None = None  # PUNA_MODELS_MIB: what a server's models may take in memory
     isa: str | None = None  # PUNA_ISA: None picks the best that this machine has
     kv_type: KvType = "f16"  # PUNA_KV_TYPE: how keys and values are kept; int8 takes half the room
     packed_cache: bool = True  # PUNA_PACKED_CACHE: keep large models' packed weights on disk
@@ -107,6 +109,7 @@ class Settings:
             model=given.get("PUNA_MODEL", DEFAULT_MODEL),
             threads=_positive(given, "PUNA_THREADS", most=MOST_THREADS),
             context_tokens=_positive(given, "PUNA_CONTEXT"),
+            models_mib=_positive(given, "PUNA_MODELS_MIB", most=2**30),
             isa=_isa(given),
             kv_type=_kv_type(given),
             packed_cache=_switch(given, "PUNA_PACKED_CACHE"),

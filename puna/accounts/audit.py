@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import JSON, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from puna.accounts.schema import Base, Moment, RowNumber
+from puna.accounts.schema import Base, Clock, Moment, RowNumber, utc_now
 from puna.accounts.store import Store
 
 
@@ -58,10 +58,15 @@ def actors(session: Session, action: str, targets: Sequence[str]) -> dict[str, s
 
 
 class Audit:
-    """The log, for owners to read."""
+    """The log, for owners to read; and for what changes no account, such as a model's file."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+        self._store, self._clock = store, clock
+
+    def add(self, actor: str, action: str, target: str) -> None:
+        """Add a line to the log by itself."""
+        with self._store.write() as session:
+            note(session, self._clock(), actor, action, target)
 
     def latest(self, limit: int = 100) -> list[Event]:
         """Return the newest lines first."""

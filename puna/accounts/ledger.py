@@ -82,6 +82,18 @@ class Ledger:
             standing = self._standing(session, caller)
         return Admission(row.id, caller.tenant_id, model, cost_micros, tokens, standing)
 
+    def check(self, caller: Caller, model: str) -> None:
+        """Raise what `admit` would of the least request; counts nothing, reserves nothing.
+
+        For whoever would otherwise do costly things, such as loading a model, in vain.
+        """
+        caller.plan.check_model(model)
+        least_micros = caller.plan.price(model).cost_micros(Usage(1))
+        with self._store.read() as session:
+            rates.check(session, caller.meter_id, caller.plan, self._clock())
+            if _balance(session, caller.tenant_id).available_micros < least_micros:
+                raise _out_of_credits(session, caller, least_micros)
+
     def extend(self, caller: Caller, admission: Admission, tokens: int) -> None:
         """Reserve more tokens for an answer under way, at the price of its admission.
 

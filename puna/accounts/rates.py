@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, Integer, String, case, update
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Integer,
+    String,
+    case,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts.plans import Plan
@@ -114,6 +123,14 @@ def take(
     taken = session.execute(statement, execution_options={"synchronize_session": False})
     if taken.first() is None:
         raise _refusal(_read(session, meter_id), plan, tokens, now)
+
+
+def check(session: Session, meter_id: str, plan: Plan, now: datetime) -> None:
+    """Raise what `take` would of a request of one token; counts nothing."""
+    row = MeterRow
+    allowed = select(row.id).where(row.id == meter_id, *_limits(plan, 1, now))
+    if session.execute(allowed).first() is None:
+        raise _refusal(_read(session, meter_id), plan, 1, now)
 
 
 def _limits(plan: Plan, tokens: int, now: datetime) -> Iterator[ColumnElement[bool]]:

@@ -130,6 +130,7 @@ def _open(settings: Settings, aliases: Mapping[str, Path]) -> Iterator[tuple[Sto
     from puna.llm.models import Models, ModelSettings
 
     opening = ModelSettings(
+        budget_bytes=settings.models_mib and settings.models_mib * MIB,
         context_tokens=settings.context_tokens,
         threads=settings.threads,
         isa=settings.isa,

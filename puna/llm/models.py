@@ -238,7 +238,7 @@ class Models:
             raise ModelUnavailableError(
                 f"the model {card.name!r} takes {_gb(card.memory_bytes)} with its keys and values, "
                 f"but models may take {_gb(self.budget_bytes)} here; "
-                "raise the budget or lower the context"
+                "set PUNA_MODELS_MIB to more, or PUNA_CONTEXT to less"
             )
 
     def _next_victim(self, slot: _Slot, deadline: float) -> _Slot | None:
@@ -246,7 +246,7 @@ class Models:
         with self._changed:
             while not self._has_room(slot):
                 idle = [other for other in self._by_use() if other.loaded and not other.leases]
-                if idle:
+                if idle and slot.leases:  # nobody has to go for a model that nobody waits for
                     self._forget(idle[0])
                     return idle[0]
                 self._wait_for_change(slot, deadline)

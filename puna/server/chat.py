@@ -82,7 +82,6 @@ def _style(body: ChatRequest, job: Job) -> ChatStyle:
 )
 async def count_chat_tokens(body: Dialog, request: Request, caller: ChatCaller) -> dict[str, Any]:
     """Say how many tokens a dialog takes as a prompt; nothing is charged."""
-    caller.plan.check_model(body.model)
-    async with request.app.state.services.models.lease_async(body.model) as llm:
+    async with request.app.state.desk.texts.lend(caller, body.model) as llm:
         count = await worked(partial(body.count, llm))
     return {"object": "response.input_tokens", "input_tokens": count}

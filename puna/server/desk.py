@@ -39,6 +39,7 @@ from puna.server.remainder import remainder, shorten
 from puna.server.rounds import repeated
 from puna.server.settings import ServerSettings
 from puna.server.tally import Tally
+from puna.server.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Desk:
         self.models, self.ledger, self.settings = models, ledger, settings
         self.tally = Tally()
         self.gate = Gate(settings.most_requests)
+        self.texts = Texts(models, self.gate)
         self.counts = Counts(self.gate.places, settings.counts_folder)
         self.known: WeakValueDictionary[str, LLM] = WeakValueDictionary()  # that have answered
         self._loop = asyncio.get_running_loop()
@@ -76,6 +78,8 @@ class Desk:
         place = AsyncExitStack()
         place.callback(self.gate.leave, caller.tenant_id)
         try:
+            if model not in self.known:  # it may have to be loaded, and others to go for it
+                await asyncio.to_thread(self.ledger.check, caller, model)
             caller.plan.check_model(model)
             llm = self.known[model] = await place.enter_async_context(
                 self.models.lease_async(model)

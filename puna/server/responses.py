@@ -71,9 +71,8 @@ async def count_response_tokens(
     body: ResponseRequest, request: Request, caller: ChatCaller
 ) -> dict[str, Any]:
     """Say how many tokens input takes as a prompt, with the turns it builds upon."""
-    caller.plan.check_model(body.model)
     chat = body.chat(await _earlier(body, request, caller.tenant_id))
-    async with request.app.state.services.models.lease_async(body.model) as llm:
+    async with request.app.state.desk.texts.lend(caller, body.model) as llm:
         count = await worked(lambda: _shortened(body, chat, llm).count(llm))
     return {"object": "response.input_tokens", "input_tokens": count}
 

@@ -61,8 +61,7 @@ class DetokenizeRequest(Body):
 async def tokenize(body: TokenizeRequest, request: Request, caller: ChatCaller) -> dict[str, Any]:
     """Cut a text into tokens."""
     model = body.model or request.app.state.desk.settings.default_model
-    caller.plan.check_model(model)
-    async with request.app.state.services.models.lease_async(model) as llm:
+    async with request.app.state.desk.texts.lend(caller, model) as llm:
         return await worked(partial(_tokens, body, llm))
 
 
@@ -72,8 +71,7 @@ async def detokenize(
 ) -> dict[str, Any]:
     """Join tokens to a text, control tokens left out."""
     model = body.model or request.app.state.desk.settings.default_model
-    caller.plan.check_model(model)
-    async with request.app.state.services.models.lease_async(model) as llm:
+    async with request.app.state.desk.texts.lend(caller, model) as llm:
         text = await worked(partial(_text, body.tokens, llm))
     return {"content": text, "prompt": text}
 
@@ -82,8 +80,7 @@ async def detokenize(
 async def tokenizer_info(request: Request, caller: ChatCaller) -> dict[str, Any]:
     """Say which control tokens begin and end a text, for evaluation harnesses."""
     model = request.app.state.desk.settings.default_model
-    caller.plan.check_model(model)
-    async with request.app.state.services.models.lease_async(model) as llm:
+    async with request.app.state.desk.texts.lend(caller, model) as llm:
         tokenizer = llm.tokenizer
         ends = None if tokenizer.eos_id is None else tokenizer.token_text(tokenizer.eos_id)
         begins = None if tokenizer.bos_id is None else tokenizer.token_text(tokenizer.bos_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
@@ -11,7 +12,7 @@ from puna.accounts import Ledger, Outcome
 from puna.accounts.entries import OUTCOMES, EntryRow
 from puna.accounts.reservations import ReservationRow
 from puna.chat import Usage
-from puna.errors import CreditError, ForbiddenError, InvalidParameterError
+from puna.errors import CreditError, ForbiddenError, InvalidParameterError, RateLimitError
 from tests.accounts.world import World, check_books
 
 ESTIMATE = Usage(100, 50)  # 300 micro-units
@@ -70,6 +71,20 @@ def test_without_credits_nothing_is_admitted_or_counted(world: World) -> None:
         world.ledger.admit(world.caller, "smollm2", ESTIMATE)
     assert refused.value.retry_after_s is None
     assert world.ledger.standing(world.caller) == before
+
+
+def test_a_check_refuses_what_would_not_be_admitted_and_counts_nothing(world: World) -> None:
+    before = world.ledger.standing(world.caller)
+    world.ledger.check(world.caller, "smollm2")
+    assert world.ledger.standing(world.caller) == before
+    world.ledger.credit("acme", -1000, note="taken back")
+    with pytest.raises(CreditError, match="add credits"):
+        world.ledger.check(world.caller, "smollm2")
+    hasty = replace(world.caller, plan=replace(world.caller.plan, prices={}, requests_per_minute=1))
+    world.ledger.check(hasty, "smollm2")
+    world.ledger.admit(hasty, "smollm2", ESTIMATE)
+    with pytest.raises(RateLimitError):
+        world.ledger.check(hasty, "smollm2")
 
 
 def test_more_than_was_estimated_is_never_taken_from_the_balance(world: World) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from puna.accounts import Ledger, Store
+from puna.accounts import Keys, Ledger, Plan, Plans, Price, Store, Tenants
+from puna.errors import CreditError
 from puna.formats.store import ModelStore
 from puna.llm.models import Models
 from puna.server.desk import Desk
@@ -47,3 +48,23 @@ def test_a_round_that_breaks_is_told_and_the_next_one_comes(
     store.close()
     assert ledger.rounds >= 3
     assert "the next round tries again" in caplog.text
+
+
+def test_nothing_is_loaded_for_who_cannot_pay(tmp_path: Path, tiny_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/puna.db")
+    Plans(store).create(Plan("paid", prices={"*": Price(1_000_000, 250_000, 4_000_000)}))
+    tenant, keys = Tenants(store).create("Poor", "paid"), Keys(store)
+    caller = keys.verify(keys.create("key", tenant.id).secret)
+
+    async def ask(models: Models) -> None:
+        desk = Desk(models, Ledger(store), LIMITS)
+        with pytest.raises(CreditError):
+            await desk.begin(caller, "tiny", lambda llm: ())
+        await desk.drain()
+        assert desk.gate.inside == 0
+        desk.close()
+
+    with Models(ModelStore(tmp_path), aliases={"tiny": tiny_path}) as models:
+        asyncio.run(ask(models))
+        assert models._slots == {}
+    store.close()

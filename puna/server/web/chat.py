@@ -82,14 +82,14 @@ def _talk(
     path = path_of(visit, conversation_id)
     if turn is not None and path and path[-1]["role"] == "assistant":
         path = path[:-1]  # what is being answered is told by the turn itself, from its beginning
+    preset = _preset(visit, conversation.preset_id)
     state = {
         "id": conversation.id,
         "path": path,
         "running": {"id": turn.id} if turn else None,
         "model": model.name,
-        "preset": conversation.preset_id,
+        "preset": None if preset.id == DEFAULT else preset.id,
     }
-    preset = _preset(visit, conversation.preset_id)
     return Talk(conversation.title, model, preset, state)
 
 

@@ -44,11 +44,12 @@ def offer(plan: Plan, *, mine: bool) -> Offer:
 
 
 def price(plan: Plan) -> str:
-    """What a million tokens of an answer cost, if anything."""
+    """What a million tokens of prompts and of answers cost at most, if anything."""
     if not plan.prices:
         return "No charge"
-    dearest = max(one.output_micros for one in plan.prices.values())
-    return words.money(dearest, plan.currency)
+    asked = max(one.input_micros for one in plan.prices.values())
+    answered = max(one.output_micros for one in plan.prices.values())
+    return f"{words.money(asked, plan.currency)} in, {words.money(answered, plan.currency)} out"
 
 
 def terms(plan: Plan) -> str:
@@ -56,7 +57,7 @@ def terms(plan: Plan) -> str:
     parts = [
         _limit(plan.monthly_tokens, "tokens a month"),
         _limit(plan.requests_per_minute, "requests a minute"),
-        "for a million tokens of answers" if plan.prices else None,
+        "for a million tokens" if plan.prices else None,
     ]
     return ", ".join(part for part in parts if part) or "Without limit."
 

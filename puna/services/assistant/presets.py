@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, String, Text, select
+from sqlalchemy import JSON, String, Text, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from puna.accounts.schema import Base, Clock, Moment, RowNumber, new_id, utc_now
 from puna.accounts.store import Store
 from puna.engine.request import SamplingParams
 from puna.errors import InvalidParameterError
+from puna.services.assistant.conversations import ConversationRow
 from puna.services.assistant.owner import Owned, Owner, found, own
 from puna.services.assistant.text import writable
 
@@ -181,6 +182,12 @@ class Presets:
         """Delete one's own preset; conversations that used it go on with the default."""
         with self._store.write() as session:
             session.delete(_find(session, owner, preset_id))
+            session.execute(
+                update(ConversationRow)
+                .where(ConversationRow.user_id == owner.user_id)
+                .where(ConversationRow.preset_id == preset_id)
+                .values(preset_id=None)
+            )
 
 
 def _find(session: Session, owner: Owner, preset_id: str) -> PresetRow:

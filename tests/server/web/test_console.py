@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from puna.accounts import Ledger
+from puna.accounts import Ledger, Plan, Price
 from puna.errors import AuthenticationError
 from puna.server.web.house import House
 from tests.server.web.house import GUEST, guest, new_house, owner, stranger
@@ -130,6 +130,25 @@ def test_a_plan_is_made_and_changed(house: House, client: TestClient) -> None:
     assert "0.50 USD in, 1.50 USD out" in client.get("/console/plans").text
 
 
+def test_keeping_a_plan_as_it_is_changes_none_of_its_prices(
+    house: House, client: TestClient
+) -> None:
+    singly = {"big": Price(9_000_000, 1_000_000, 9_000_000)}
+    every = {"*": Price(200_000, 50_000, 600_001)}
+    for name, prices in {"both": {**every, **singly}, "singly": singly}.items():
+        house.plans.create(Plan(name, title=name, prices=prices))
+        page = client.get("/console/plans").text
+        form = page.split(f'action="/web/console/plans/{name}"')[1].split("</form>")[0]
+        shown = dict(re.findall(r'name="(\w+)"[^>]*? value="([^"]*)"', form))
+        kept = {field: value or None for field, value in shown.items()}
+        assert client.patch(f"/web/console/plans/{name}", json=kept).is_success
+        assert house.plans.get(name).prices == prices
+    dearer = {"title": "both", "input_price": 0.4, "output_price": 1}
+    assert client.patch("/web/console/plans/both", json=dearer).is_success
+    changed = {"*": Price(400_000, 400_000, 1_000_000), **singly}
+    assert house.plans.get("both").prices == changed
+
+
 def test_a_tenant_is_made_moved_and_closed(house: House, client: TestClient) -> None:
     assert client.post("/web/console/tenants", json={"name": "Acme", "plan": "free"}).is_success
     tenant = house.tenants.get("Acme")
@@ -214,7 +233,8 @@ def test_models_are_suggested_and_a_failed_fetch_is_put_away(
     house: House, client: TestClient
 ) -> None:
     assert "Fetch, 0.8 GB: Llama 3.2 1B" in client.get("/console/models").text
-    pull = house.pulls.start("no-such-name")
+    assert client.post("/web/console/models", json={"name": "no-such-name"}).status_code == 202
+    [pull] = house.pulls.list()
     deadline = time.monotonic() + 30
     while not pull.done and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -222,6 +242,9 @@ def test_models_are_suggested_and_a_failed_fetch_is_put_away(
     assert "Try again: no-such-name" in page
     assert client.delete(f"/web/console/pulls/{pull.id}").is_success
     assert "no-such-name" not in client.get("/console/models").text
+    audit = client.get("/console/audit").text
+    assert "models.pull" in audit
+    assert "no-such-name" in audit
 
 
 def test_what_does_not_fit_is_refused_in_words(client: TestClient) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from puna.accounts.store import Store
 from puna.errors import InvalidParameterError, NotFoundError
+from puna.services.assistant.conversations import Conversations
 from puna.services.assistant.presets import BUILT_IN, Presets
 from tests.services.assistant.conftest import person
 
@@ -32,6 +33,17 @@ def test_built_in_presets_stand_first_and_ones_own_follow(store: Store) -> None:
             attempt()
     presets.delete(ann, mine.id)
     assert presets.list(ann) == list(BUILT_IN)
+
+
+def test_a_conversation_goes_on_with_the_default_when_its_preset_is_deleted(lite: Store) -> None:
+    ann, presets, talks = person(lite, "ann"), Presets(lite), Conversations(lite)
+    mine, kept = (presets.create(ann, name, "Answer in rhyme.") for name in ("Poet", "Bard"))
+    using, other = talks.create(ann), talks.create(ann)
+    talks.choose(ann, using.id, model="", preset_id=mine.id)
+    talks.choose(ann, other.id, model="", preset_id=kept.id)
+    presets.delete(ann, mine.id)
+    assert talks.get(ann, using.id).preset_id is None
+    assert talks.get(ann, other.id).preset_id == kept.id
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ async def pull_model(visit: Visit) -> Response:
     """Begin to fetch one."""
     wanted = await visit.form(Wanted)
     visit.house.pulls.start(wanted.name)
+    await visit.do(visit.house.audit.add, visit.actor, "models.pull", wanted.name[:200])
     return JSONResponse({}, 202)
 
 
@@ -82,7 +83,9 @@ async def forget_pull(visit: Visit) -> Response:
 
 async def remove_model(visit: Visit) -> Response:
     """Delete one from the disk."""
-    await visit.do(visit.house.model_store.remove, visit.path("model"))
+    name = visit.path("model")
+    await visit.do(visit.house.model_store.remove, name)
+    await visit.do(visit.house.audit.add, visit.actor, "models.remove", name)
     return JSONResponse({})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -40,28 +41,33 @@ async def plans_page(visit: Visit) -> Response:
 async def create_plan(visit: Visit) -> Response:
     """Add one."""
     new = await visit.form(NewPlan)
-    plan = Plan(new.id, currency=new.currency, **_terms(new))
+    plan = Plan(new.id, currency=new.currency, **_terms(new, {}))
     await visit.do(visit.house.plans.create, plan, actor=visit.actor)
     return JSONResponse({})
 
 
 async def change_plan(visit: Visit) -> Response:
     """Give it other terms, from the next request on."""
-    terms = _terms(await visit.form(Terms))
-    await visit.do(visit.house.plans.change, visit.path("plan"), actor=visit.actor, **terms)
+    form, plan = await visit.form(Terms), await visit.do(visit.house.plans.get, visit.path("plan"))
+    terms = _terms(form, plan.prices)
+    await visit.do(visit.house.plans.change, plan.id, actor=visit.actor, **terms)
     return JSONResponse({})
 
 
-def _terms(form: Terms) -> dict[str, Any]:
+def _terms(form: Terms, before: Mapping[str, Price]) -> dict[str, Any]:
     limits = ("title", "monthly_tokens", "requests_per_minute", "tokens_per_minute")
-    return {**{name: getattr(form, name) for name in limits}, "prices": _prices(form)}
+    return {**{name: getattr(form, name) for name in limits}, "prices": _prices(form, before)}
 
 
-def _prices(form: Terms) -> dict[str, Price]:
+def _prices(form: Terms, before: Mapping[str, Price]) -> dict[str, Price]:
+    """The price of every model; what single models cost, and cached tokens, stays as it was."""
+    singly = {model: price for model, price in before.items() if model != "*"}
     if not form.input_price and not form.output_price:
-        return {}
+        return singly
     asked, answered = (round((p or 0) * words.MICRO) for p in (form.input_price, form.output_price))
-    return {"*": Price(asked, asked, answered)}
+    old = before.get("*")
+    cached = old.cached_input_micros if old and old.input_micros == asked else asked
+    return {**singly, "*": Price(asked, cached, answered)}
 
 
 def listing(plans: list[Plan]) -> Listing:
@@ -108,7 +114,7 @@ def _row(plan: Plan) -> Row:
 
 def _fields(plan: Plan | None) -> tuple[Field, ...]:
     def number(name: str, label: str, value: float | None, step: str = "1") -> Field:
-        shown = "" if value is None else f"{value:g}" if step != "1" else str(value)
+        shown = "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
         return Field(name, label, "number", (), shown, "without limit", required=False, step=step)
 
     price = plan.prices.get("*") if plan else None

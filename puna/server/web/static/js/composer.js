@@ -79,6 +79,7 @@ export async function attach(list) {
       if (!(error instanceof Refused)) throw error;
       toast(`${chip.name}: ${error.message}`, error.link && { href: error.link, text: error.linkText });
       files = files.filter((one) => one !== chip);
+      waiting = false; // without the file, the question may be another
     }
     showFiles();
   }

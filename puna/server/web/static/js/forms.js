@@ -32,7 +32,7 @@ function wrong(form, message) {
 function sure(form) {
   const dialog = $("#sure");
   $("h2", dialog).textContent = form.dataset.sure;
-  $("[data-close=yes]", dialog).textContent = $("button", form).textContent.trim();
+  $("[data-close=yes]", dialog).textContent = $("button", form).textContent.trim() || "Delete"; // a picture alone
   dialog.returnValue = "";
   dialog.showModal();
   $("[data-close='']", dialog).focus();
