@@ -73,8 +73,8 @@ def test_a_talk_whose_preset_is_gone_shows_and_sends_the_default(home: Home, pag
 def test_a_file_is_deleted_once_that_is_meant(home: Home, page: Page, tmp_path: Path) -> None:
     (tmp_path / "ichu.md").write_text("# Ichu\n\nIchu is a grass.\n")
     page.goto(home.address)
-    page.set_input_files("input[type=file]", tmp_path / "ichu.md")
-    page.wait_for_selector(".chips .name:text-is('ichu.md')")
+    with page.expect_response("**/web/files"):
+        page.set_input_files("input[type=file]", tmp_path / "ichu.md")
     page.goto(home.address + "/settings")
     page.click("[aria-label='Delete ichu.md']")
     expect(page.locator("#sure [data-close=yes]")).to_have_text("Delete")
