@@ -274,6 +274,9 @@ def draw(page: Page, shop: Shop, names: set[str], ending: str) -> None:
             continue
         page.goto(shop.address + path)
         page.wait_for_load_state("networkidle")
+        page.wait_for_selector(
+            "[data-starting]", state="detached"
+        )  # a tool server, which takes a while
         if name == "chat":
             page.locator(".scroll").evaluate("area => { area.scrollTop = 0; }")
         time.sleep(0.4)

@@ -57,9 +57,9 @@ def terms(plan: Plan) -> str:
     parts = [
         _limit(plan.monthly_tokens, "tokens a month"),
         _limit(plan.requests_per_minute, "requests a minute"),
-        "for a million tokens" if plan.prices else None,
+        f"a million tokens cost {price(plan)}" if plan.prices else None,
     ]
-    return ", ".join(part for part in parts if part) or "Without limit."
+    return "; ".join(part for part in parts if part) or "Without limit."
 
 
 def _limit(n: int | None, unit: str) -> str | None:
