@@ -144,10 +144,13 @@ def cite_by_hand(server: Server, conversation_id: str) -> None:
 
 
 def test_the_gauges_move_while_an_answer_is_given(page: Page, server: Server) -> None:
+    running = page.locator("[data-gauge=running] span")
+    page.goto(f"{server.address}/console")
+    expect(running).to_have_text("0", timeout=90_000)  # what other tests left has ended
     new_chat(page, server)
     ask(page, COUNTING)
     page.goto(f"{server.address}/console")
-    expect(page.locator("[data-gauge=running] span")).to_have_text("1", timeout=5000)
+    expect(running).to_have_text("1", timeout=5000)
     page.wait_for_selector("[data-gauge=pace] span:not(:text-is('0'))")
     page.go_back()
     expect(page.locator(".message.live .prose")).not_to_be_empty()
