@@ -11,12 +11,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from puna.errors import SettingError
 from puna.folders import data_folder
 
 KvType = Literal["f16", "int8"]
+Paying = Literal["off", "local", "stripe"]
 DEFAULT_MODEL = "smollm2"
 MOST_THREADS = 1024
 INSTRUCTION_SETS = ("scalar", "avx2", "avx512bw", "avx512", "neon", "neondot")
@@ -32,7 +33,13 @@ NAMES = (
     "PUNA_DATABASE",
     "PUNA_SERVER",
     "PUNA_API_KEY",
+    "PUNA_PAYMENTS",
+    "PUNA_STRIPE_KEY",
+    "PUNA_STRIPE_WEBHOOK_SECRET",
 )
+
+
+STRIPE = ("PUNA_STRIPE_KEY", "PUNA_STRIPE_WEBHOOK_SECRET")
 
 
 def _bound(otherwise: int, most: int) -> int:
@@ -91,6 +98,9 @@ class Settings:
 
     server: str | None = None  # PUNA_SERVER: through which `puna chat` talks; None: this machine's
     api_key: str | None = field(default=None, repr=False)  # PUNA_API_KEY: a person's, for it
+    payments: Paying = "off"  # PUNA_PAYMENTS: who takes money for credits; local: the owner
+    stripe_key: str | None = field(default=None, repr=False)  # PUNA_STRIPE_KEY
+    stripe_webhook_secret: str | None = field(default=None, repr=False)
     bounds: Bounds = field(default_factory=Bounds)  # how much one person or tenant may pile up
 
     @property
@@ -111,11 +121,14 @@ class Settings:
             context_tokens=_positive(given, "PUNA_CONTEXT"),
             models_mib=_positive(given, "PUNA_MODELS_MIB", most=2**30),
             isa=_isa(given),
-            kv_type=_kv_type(given),
+            kv_type=_choice(given, "PUNA_KV_TYPE", KvType, "f16"),
             packed_cache=_switch(given, "PUNA_PACKED_CACHE"),
             database=given.get("PUNA_DATABASE"),
             server=given.get("PUNA_SERVER"),
             api_key=given.get("PUNA_API_KEY"),
+            payments=_payments(given),
+            stripe_key=given.get("PUNA_STRIPE_KEY"),
+            stripe_webhook_secret=given.get("PUNA_STRIPE_WEBHOOK_SECRET"),
             bounds=Bounds.of(given),
         )
 
@@ -144,12 +157,23 @@ def _isa(given: Mapping[str, str]) -> str | None:
     return value
 
 
-def _kv_type(given: Mapping[str, str]) -> KvType:
-    value = given.get("PUNA_KV_TYPE", "f16")
-    for kv_type in get_args(KvType):
-        if value == kv_type:
-            return kv_type  # type: ignore[no-any-return]
-    raise SettingError(f"PUNA_KV_TYPE is {value!r}; set it to one of {', '.join(get_args(KvType))}")
+def _choice(given: Mapping[str, str], name: str, choices: Any, otherwise: str) -> Any:
+    """Return the value if it is one of a Literal's."""
+    value = given.get(name, otherwise)
+    if value not in get_args(choices):
+        raise SettingError(f"{name} is {value!r}; set it to one of {', '.join(get_args(choices))}")
+    return value
+
+
+def _payments(given: Mapping[str, str]) -> Paying:
+    paying: Paying = _choice(given, "PUNA_PAYMENTS", Paying, "off")
+    missing = [name for name in STRIPE if name not in given]
+    if paying == "stripe" and missing:
+        raise SettingError(
+            f"PUNA_PAYMENTS is stripe, which also needs {' and '.join(missing)}; both are in "
+            "Stripe's dashboard, under Developers"
+        )
+    return paying
 
 
 def _switch(given: Mapping[str, str], name: str) -> bool:

@@ -29,9 +29,13 @@ def test_every_variable_is_read() -> None:
             "PUNA_KV_TYPE": "int8",
             "PUNA_PACKED_CACHE": "off",
             "PUNA_FILE_MIB": "64",
+            "PUNA_PAYMENTS": "stripe",
+            "PUNA_STRIPE_KEY": "sk_test",
+            "PUNA_STRIPE_WEBHOOK_SECRET": "whsec_test",
             "PATH": "/bin",
         }
     )
+    assert "_test" not in repr(settings)
     assert settings == Settings(
         Path("/srv/puna"),
         "llama.gguf",
@@ -41,6 +45,9 @@ def test_every_variable_is_read() -> None:
         "scalar",
         kv_type="int8",
         packed_cache=False,
+        payments="stripe",
+        stripe_key="sk_test",
+        stripe_webhook_secret="whsec_test",
         bounds=Bounds(file_mib=64),
     )
 
@@ -71,6 +78,8 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PUNA_KV_TYPE", "int4", "f16, int8"),
         ("PUNA_ISA", "sse2", "scalar, avx2, avx512bw, avx512, neon, neondot"),
         ("PUNA_PACKED_CACHE", "no", "set it to on or off"),
+        ("PUNA_PAYMENTS", "paypal", "off, local, stripe"),
+        ("PUNA_PAYMENTS", "stripe", "needs PUNA_STRIPE_KEY and PUNA_STRIPE_WEBHOOK_SECRET"),
     ],
 )
 def test_a_wrong_variable_is_named(name: str, value: str, message: str) -> None:

@@ -12,7 +12,7 @@ from puna.accounts.keys import Key, Keys, NewKey
 from puna.accounts.ledger import Admission, Ledger, Standing
 from puna.accounts.links import Links
 from puna.accounts.local_key import LocalKey
-from puna.accounts.payments import PaymentProvider, Payments
+from puna.accounts.payments import Due, PaymentProvider, Payments
 from puna.accounts.plans import FREE, OWNER, Plan, Plans, Price
 from puna.accounts.schema import Base, Moment, new_id, utc_now
 from puna.accounts.sessions import Sessions, SignedIn
@@ -32,6 +32,7 @@ __all__ = [
     "Caller",
     "Charge",
     "Claim",
+    "Due",
     "Idempotency",
     "Key",
     "Keys",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from secrets import token_hex
 
 from puna.accounts import signature
 from puna.accounts.payments import Checkout, Paid
@@ -22,23 +23,22 @@ class LocalProvider:
 
     name = "local"
 
-    def __init__(self, base_url: str, secret: str) -> None:
-        self._base_url, self._secret = base_url.rstrip("/"), secret
+    def __init__(self, secret: str | None = None) -> None:
+        self._secret = secret or token_hex(32)  # who signs is who reads, unless told otherwise
 
-    def checkout(self, reference: str, amount_micros: int, currency: str) -> Checkout:
-        """Return a link that names what is to be paid."""
-        return Checkout(
-            reference,
-            f"{self._base_url}/pay/{reference}?amount_micros={amount_micros}&currency={currency}",
-        )
+    def checkout(
+        self, reference: str, _amount_micros: int, _currency: str, origin: str
+    ) -> Checkout:
+        """Return the page that says what is to be paid, and to whom."""
+        return Checkout(reference, f"{origin}/pay/{reference}")
 
-    def confirm(self, paid: Paid, now: datetime) -> tuple[bytes, dict[str, str]]:
+    def witness(self, paid: Paid, now: datetime) -> tuple[bytes, dict[str, str]]:
         """Return the message that the checkout was paid: its body and headers."""
         body = json.dumps(vars(paid), sort_keys=True).encode()
         return body, {HEADER: signature.sign(body, self._secret, now)}
 
     def event(self, body: bytes, headers: Mapping[str, str], now: datetime) -> Paid | None:
-        """Read a message of `confirm`."""
+        """Read a message of `witness`."""
         signature.check(body, headers.get(HEADER, ""), self._secret, now)
         try:
             return Paid(**json.loads(body))

@@ -49,22 +49,20 @@ class Stripe:
 
     name = "stripe"
 
-    def __init__(
-        self, api_key: str, webhook_secret: str, return_url: str, *, api: str = API
-    ) -> None:
-        self._webhook_secret, self._return_url = webhook_secret, return_url
+    def __init__(self, api_key: str, webhook_secret: str, *, api: str = API) -> None:
+        self._webhook_secret = webhook_secret
         self._client = httpx2.Client(
             base_url=api, headers={"Authorization": f"Bearer {api_key}"}, timeout=TIMEOUT_S
         )
 
-    def checkout(self, reference: str, amount_micros: int, currency: str) -> Checkout:
+    def checkout(self, reference: str, amount_micros: int, currency: str, origin: str) -> Checkout:
         """Make a Checkout Session; sent again under one reference it stays one session."""
         price = "line_items[0][price_data]"
         form = {
             "mode": "payment",
             "client_reference_id": reference,
-            "success_url": self._return_url,
-            "cancel_url": self._return_url,
+            "success_url": f"{origin}/pay/{{CHECKOUT_SESSION_ID}}",  # Stripe fills it in
+            "cancel_url": f"{origin}/plan",
             "line_items[0][quantity]": "1",
             f"{price}[currency]": currency.lower(),
             f"{price}[unit_amount]": str(_smallest_units(amount_micros, currency)),
@@ -87,6 +85,9 @@ class Stripe:
         """Ask Stripe whether a checkout was paid, where its message was missed."""
         session = self._call("GET", f"/v1/checkout/sessions/{checkout_id}")
         return _paid(f"look-up:{checkout_id}", session)
+
+    def witness(self, _paid: Paid, _now: datetime) -> None:
+        """None: Stripe itself says what was paid."""
 
     def close(self) -> None:
         """Close the connections."""

@@ -20,6 +20,7 @@ import typer
 
 from puna.cli.announcement import announced, where_to_reach
 from puna.cli.bounds import MIB, assistant_limits, repeat_bounds, response_bounds
+from puna.cli.paying import paying
 from puna.cli.served import default_model
 from puna.config import Settings
 from puna.errors import SettingError
@@ -27,7 +28,7 @@ from puna.errors import SettingError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from puna.accounts import Store
+    from puna.accounts import PaymentProvider, Store
     from puna.llm.models import Models
     from puna.server import ServerSettings
 
@@ -113,10 +114,10 @@ def _serve(  # noqa: PLR0917
     )
     _log_to_stderr()
     _leave_no_core()
-    with _open(settings, aliases) as (store, models):
+    with _open(settings, aliases) as (store, models), paying(settings) as provider:
         models.card(model)  # a file that is no model is refused now, not at the first question
         _welcome(store, origin, model)
-        app = _app(settings, store, models, limits)
+        app = _app(settings, store, models, limits, provider)
         key = app.state.services.local_key.renew()
         with announced(settings.home, where_to_reach(sock), key):
             _run(app, host, sock)
@@ -146,14 +147,21 @@ def _open(settings: Settings, aliases: Mapping[str, Path]) -> Iterator[tuple[Sto
         store.close()
 
 
-def _app(settings: Settings, store: Store, models: Models, limits: ServerSettings) -> FastAPI:
+def _app(
+    settings: Settings,
+    store: Store,
+    models: Models,
+    limits: ServerSettings,
+    provider: PaymentProvider | None,
+) -> FastAPI:
     from puna.formats.store import ModelStore
     from puna.server import Services, create_app
     from puna.server.web.site import LateSite
 
-    site = LateSite(store, ModelStore(settings.home), assistant_limits(settings.bounds))
     responses, repeats = response_bounds(settings.bounds), repeat_bounds(settings.bounds)
-    services = Services.of(store, models, responses=responses, repeats=repeats)
+    services = Services.of(store, models, responses=responses, repeats=repeats, provider=provider)
+    persons = assistant_limits(settings.bounds)
+    site = LateSite(store, ModelStore(settings.home), persons, services.payments)
     return create_app(services, limits, site)
 
 

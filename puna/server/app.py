@@ -31,6 +31,7 @@ from puna.server import (
     health,
     metrics,
     models,
+    payments,
     responses,
     tokenize,
 )
@@ -51,12 +52,16 @@ ROUTERS: Sequence[APIRouter] = (
     responses.router,
     models.router,
     tokenize.router,
+    payments.router,
     health.router,
     metrics.router,
     *assistant.ROUTERS,
 )
 TIDY_S = 3600.0
-DESCRIPTION = "Llama behind OpenAI's API. Every route but /health needs an API key."
+DESCRIPTION = (
+    "Llama behind OpenAI's API. Every route needs an API key, but for /health, and for /webhooks, "
+    "which takes signed messages."
+)
 
 
 class Site(Protocol):

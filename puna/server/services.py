@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from puna.accounts import Idempotency, Keys, Ledger, LocalKey, Store
+from puna.accounts import (
+    Idempotency,
+    Keys,
+    Ledger,
+    LocalKey,
+    PaymentProvider,
+    Payments,
+    Store,
+)
 from puna.accounts.idempotency import RepeatBounds
 from puna.llm.models import Models
 from puna.services.responses import ResponseBounds, Responses
@@ -21,6 +29,7 @@ class Services:
     local_key: LocalKey
     responses: Responses
     idempotency: Idempotency
+    payments: Payments
 
     @classmethod
     def of(
@@ -30,14 +39,17 @@ class Services:
         *,
         responses: ResponseBounds | None = None,
         repeats: RepeatBounds | None = None,
+        provider: PaymentProvider | None = None,
     ) -> Services:
-        """Furnish a server around one database and the models."""
+        """Furnish a server around one database and the models; `provider` takes payments."""
+        ledger = Ledger(store)
         return cls(
             store,
             Keys(store),
-            Ledger(store),
+            ledger,
             models,
             LocalKey(store),
             Responses(store, bounds=responses),
             Idempotency(store, bounds=repeats),
+            Payments(store, ledger, provider),
         )

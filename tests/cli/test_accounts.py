@@ -57,6 +57,24 @@ def test_from_a_plan_to_an_invoice(puna: Puna, url: str, home: Path) -> None:
     assert page.startswith("<!doctype html>")
 
 
+def test_a_payment_is_begun_listed_and_confirmed(puna_within: Puna) -> None:
+    assert puna_within("tenants", "create", "acme").returncode == 0
+    asked = ("credits", "checkout", "acme", "25.00")
+    off = puna_within(*asked)
+    assert (off.returncode, "PUNA_PAYMENTS" in off.stderr) == (1, True)
+    made = json.loads(puna_within(*asked, "--json", PUNA_PAYMENTS="local").stdout)
+    assert made["link"] == f"http://127.0.0.1:8600/pay/{made['id']}"
+    [due] = facts(puna_within, "credits", "checkouts")
+    assert (due["tenant"], due["credits"], due["paid"]) == ("acme", "25.00", None)
+    confirm = ("credits", "confirm", made["id"])
+    assert "credited" in puna_within(*confirm, PUNA_PAYMENTS="local").stdout
+    assert "was credited before" in puna_within(*confirm, PUNA_PAYMENTS="local").stdout
+    [balance] = [row for row in facts(puna_within, "credits") if row["tenant"] == "acme"]
+    assert balance["available"] == "25.00"
+    elsewhere = puna_within(*asked, "--page", "https://x.example/", PUNA_PAYMENTS="local").stdout
+    assert "https://x.example/pay/pay_" in elsewhere
+
+
 def test_a_key_is_listed_without_its_secret_and_revoked(puna_within: Puna, url: str) -> None:
     made = facts(puna_within, "keys", "create", "ci", "--scope", "chat", "--expires-in", "30")
     assert made["scopes"] == ["chat"]

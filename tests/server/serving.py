@@ -13,7 +13,7 @@ import httpx2
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from puna.accounts import SCOPES, Plan, Plans, Price, Store, Tenants
+from puna.accounts import SCOPES, PaymentProvider, Plan, Plans, Price, Store, Tenants
 from puna.accounts.entries import EntryRow
 from puna.accounts.reservations import ReservationRow
 from puna.engine import EngineSettings
@@ -101,6 +101,7 @@ def served(
     url: str | None = None,
     kind: type[Models] = Models,
     known: Known | None = None,
+    provider: PaymentProvider | None = None,
 ) -> Iterator[Served]:
     """Serve `model` on a free port of this machine; accounts are in `folder`, or at `url`.
 
@@ -111,8 +112,9 @@ def served(
     opening = ModelSettings(context_tokens=context_tokens, threads=1, engine=engine)
     models = kind(ModelStore(folder), opening, {MODEL: model})
     settings = settings or ServerSettings(default_model=MODEL)
-    site = LateSite(store, ModelStore(folder))
-    app = create_app(Services.of(store, models), settings, site)
+    services = Services.of(store, models, provider=provider)
+    site = LateSite(store, ModelStore(folder), payments=services.payments)
+    app = create_app(services, settings, site)
     server = Server(app, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, name="server under test")
     thread.start()

@@ -19,7 +19,9 @@ from puna.server.web.visit import Visit
 from puna.server.web.visitor import close_session, open_session, visitor_of
 
 WELCOME = "/welcome"
-OURS = re.compile(r"/(c/con_\w{1,60}|memory|settings|plan|console(/[a-z]{1,20})?)", re.ASCII)
+OURS = re.compile(
+    r"/(c/con_\w{1,60}|memory|settings|plan|pay/\w{1,80}|console(/[a-z]{1,20})?)", re.ASCII
+)
 WRONG = "The address or the password is wrong, or the account was closed."
 
 

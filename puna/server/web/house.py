@@ -9,7 +9,18 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from puna.accounts import Audit, Keys, Ledger, Links, Plans, Sessions, Store, Tenants, Users
+from puna.accounts import (
+    Audit,
+    Keys,
+    Ledger,
+    Links,
+    Payments,
+    Plans,
+    Sessions,
+    Store,
+    Tenants,
+    Users,
+)
 from puna.accounts.backups import Backups
 from puna.accounts.history import History
 from puna.accounts.invoice import Invoices
@@ -45,6 +56,7 @@ class House:
     keys: Keys
     ledger: Ledger
     links: Links
+    payments: Payments
     plans: Plans
     sessions: Sessions
     tenants: Tenants
@@ -75,9 +87,16 @@ class House:
 
 
 def house_of(
-    store: Store, model_store: ModelStore, desk: Desk, limits: Limits | None = None
+    store: Store,
+    model_store: ModelStore,
+    desk: Desk,
+    limits: Limits | None = None,
+    payments: Payments | None = None,
 ) -> House:
-    """Furnish a house around one database, one folder of models and one server's desk."""
+    """Furnish a house around one database, one folder of models and one server's desk.
+
+    Without `payments`, none are taken.
+    """
     users, assistant = Users(store), Assistant(store, limits=limits, lapsed=desk.tally.lapse)
 
     def fetch(name: str, progress: Progress) -> Path:
@@ -93,6 +112,7 @@ def house_of(
         keys=Keys(store),
         ledger=desk.ledger,
         links=Links(store, users),
+        payments=payments or Payments(store, desk.ledger, None),
         plans=Plans(store),
         sessions=Sessions(store),
         tenants=Tenants(store),

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from puna.accounts import Plan
+from puna.accounts.payments import Due
 from puna.accounts.users import User
 from puna.server.web import words
 from puna.server.web.left import meters_of
 from puna.server.web.visit import Visit
+
+SHOWN = 5  # payments
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,43 @@ class Offer:
     mine: bool
 
 
+@dataclass(frozen=True)
+class Payment:
+    """A payment as the page shows it."""
+
+    id: str
+    amount: str
+    state: str
+
+
 async def plan_page(visit: Visit) -> Response:
     """Show what is left, and how to get more."""
     house, caller = visit.house, visit.visitor.caller
     standing = await visit.do(house.ledger.standing, caller)
     plans = await visit.do(house.plans.list)
-    owner = await visit.do(_owner, visit)
+    owner = await visit.do(owner_of, visit)
+    payments = await visit.do(house.payments.latest, caller.tenant_id, limit=SHOWN)
     mine = offer(caller.plan, mine=True)
     others = [offer(plan, mine=plan.id == caller.plan.id) for plan in plans if plan.id != "owner"]
     meters = meters_of(standing)
     owner_email = owner.email if owner else None
     return await visit.page(
-        "plan.html", here="plan", mine=mine, others=others, meters=meters, owner_email=owner_email
+        "plan.html",
+        here="plan",
+        mine=mine,
+        others=others,
+        meters=meters,
+        owner_email=owner_email,
+        payable=house.payments.provider is not None and bool(caller.plan.prices),
+        currency=caller.plan.currency,
+        payments=[payment(due) for due in payments],
     )
+
+
+def payment(due: Due) -> Payment:
+    """One payment in a line."""
+    state = f"paid on {words.day(due.paid_at)}" if due.paid_at else "not paid yet"
+    return Payment(due.id, words.money(due.amount_micros, due.currency), state)
 
 
 def offer(plan: Plan, *, mine: bool) -> Offer:
@@ -66,5 +93,6 @@ def _limit(n: int | None, unit: str) -> str | None:
     return None if n is None else f"{words.count(n)} {unit}"
 
 
-def _owner(visit: Visit) -> User | None:
+def owner_of(visit: Visit) -> User | None:
+    """Whom to turn to."""
     return next((user for user in visit.house.users.list() if user.role == "owner"), None)

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from puna.accounts import Store
+from puna.accounts import Payments, Store
 from puna.errors import PunaError
 from puna.formats.store import ModelStore
 from puna.server.desk import Desk
@@ -31,6 +31,7 @@ from puna.server.web import (
     files,
     keys_in_name,
     memory,
+    pay,
     plan,
     settings,
 )
@@ -41,6 +42,7 @@ from puna.server.web.console import (
     engine,
     keys,
     models,
+    payments,
     plans,
     tenants,
     tools,
@@ -84,6 +86,7 @@ def _pages() -> list[BaseRoute]:
         Route("/memory", signed_in(memory.memory_page)),
         Route("/settings", signed_in(settings.settings_page)),
         Route("/plan", signed_in(plan.plan_page)),
+        Route("/pay/{checkout}", signed_in(pay.pay_page)),
         Route("/login", door.login_page),
         Route(door.WELCOME, door.welcome_page),
         Route("/static/{version}/{path:path}", assets.static_file),
@@ -119,6 +122,7 @@ def _deeds() -> list[BaseRoute]:
         _deed("POST", "/web/files", files.upload),
         _deed("DELETE", file, files.delete),
         _deed("GET", f"{file}/original", files.original),
+        _deed("POST", "/web/checkouts", pay.begin),
         _deed("POST", "/web/presets", settings.create_preset),
         _deed("PUT", preset, settings.change_preset),
         _deed("DELETE", preset, settings.delete_preset),
@@ -162,6 +166,7 @@ def _console() -> list[BaseRoute]:
         ("POST", "/web/console/plans", plans.create_plan),
         ("PATCH", "/web/console/plans/{plan}", plans.change_plan),
         ("POST", "/web/console/credits", credits.add_credits),
+        ("POST", "/web/console/checkouts/{checkout}/confirm", payments.confirm),
         ("POST", "/web/console/backups", backups.make_backup),
         ("GET", "/web/console/backups/{backup}", backups.fetch_backup),
         ("DELETE", "/web/console/backups/{backup}", backups.delete_backup),
@@ -187,12 +192,19 @@ def _route(method: str, path: str, endpoint: Endpoint) -> Route:
 class LateSite:
     """The site of a server whose desk opens with its event loop: furnished once that runs."""
 
-    def __init__(self, store: Store, model_store: ModelStore, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model_store: ModelStore,
+        limits: Limits | None = None,
+        payments: Payments | None = None,
+    ) -> None:
         self._store, self._model_store, self._limits = store, model_store, limits
+        self._payments = payments
 
     async def open(self, desk: Desk) -> House:
         """Furnish the house, and put right what an earlier server left unfinished."""
-        house = house_of(self._store, self._model_store, desk, self._limits)
+        house = house_of(self._store, self._model_store, desk, self._limits, self._payments)
         self._site, self._assistant = Site(house), house.assistant
         await asyncio.to_thread(house.assistant.mend)
         keep = partial(asyncio.to_thread, house.assistant.under_way.keep)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from puna.accounts import Links, Store, Users
+from puna.accounts import Links, PaymentProvider, Store, Users
 from puna.config import Settings
 from puna.formats.store import ModelStore
 from puna.llm.models import Models, ModelSettings
@@ -53,12 +53,16 @@ class Server:
 
 
 @contextmanager
-def talking(folder: Path, kind: type[Models] = Models) -> Iterator[Server]:
+def talking(
+    folder: Path, kind: type[Models] = Models, provider: PaymentProvider | None = None
+) -> Iterator[Server]:
     """Serve the default model on an empty database in `folder`."""
     store = Store.open(f"sqlite:///{folder}/puna.db")
     model_store = ModelStore(Settings.from_environment().home)
     with kind(model_store, ModelSettings(context_tokens=2048)) as models:
-        app = create_app(Services.of(store, models), ServerSettings(), LateSite(store, model_store))
+        services = Services.of(store, models, provider=provider)
+        site = LateSite(store, model_store, payments=services.payments)
+        app = create_app(services, ServerSettings(), site)
         with served(app) as address:
             yield Server(address, store, Links(store, Users(store)))
 

@@ -13,6 +13,7 @@ from puna.accounts.history import Entry
 from puna.accounts.invoice import as_html
 from puna.accounts.money import amount, parse_amount
 from puna.server.web import words
+from puna.server.web.console import payments
 from puna.server.web.console.listing import Cell, Field, Form, Listing, Row
 from puna.server.web.console.names import names_of
 from puna.server.web.console.page import listing_page
@@ -42,12 +43,15 @@ async def credits_page(visit: Visit) -> Response:
     entries = await visit.do(history.latest, tenant, before=older, limit=SHOWN + 1)
     tenants = await visit.do(visit.house.tenants.list)
     names = await visit.do(names_of, visit.house)
+    dues = await visit.do(visit.house.payments.latest, tenant, limit=payments.SHOWN)
     return await listing_page(
         visit,
         listing(await visit.do(balances, visit.house, tenants)),
         "console/credits.html",
         columns=COLUMNS,
         history=[_entry(entry, names) for entry in entries[:SHOWN]],
+        payment_columns=payments.COLUMNS,
+        payments=payments.rows(dues, names, visit.house.payments.provider),
         tenants=tenants,
         shown=tenant or "",
         older=entries[SHOWN - 1].number if len(entries) > SHOWN else None,
