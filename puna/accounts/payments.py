@@ -216,7 +216,10 @@ class Payments:
 
     def _enabled(self) -> PaymentProvider:
         if self._provider is None:
-            raise PaymentError("payments are off on this server: its owner turns them on with PUNA_PAYMENTS, or adds credit")
+            raise PaymentError(
+                "payments are off on this server: its owner turns them on with PUNA_PAYMENTS, "
+                "or adds credit"
+            )
         return self._provider
 
 

@@ -227,6 +227,11 @@ class Desk:
         self._jobs.discard(job)
         self.counts.forget(job.admission.id)
 
+    def made(self) -> int:
+        """Return how many tokens all answers have had since the start."""
+        under_way = sum(job.usage.completion_tokens for job in list(self._jobs))
+        return self.tally.made + under_way
+
     def counted(self) -> dict[str, Usage]:
         """Return what the engine has counted of each request under way, by admission id."""
         return {job.admission.id: job.usage for job in list(self._jobs)}

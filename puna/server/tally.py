@@ -21,6 +21,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.made = 0  # tokens of answers that have ended
         self._prompt_tokens = self._counter("prompt_tokens", "Prompt tokens, with cached ones.")
         self._cached_tokens = self._counter("cached_tokens", "Prompt tokens found in the cache.")
         self._prompt_s = self._counter("prompt_seconds", "Seconds spent on prompts.")
@@ -48,6 +49,7 @@ class Tally:
         self._cached_tokens.inc(usage.cached_tokens)
         self._prompt_s.inc(timings.prefill_s)
         self._tokens.inc(usage.completion_tokens)
+        self.made += usage.completion_tokens
         self._decode_s.inc(timings.decode_s)
         if usage.completion_tokens:
             self._first_token_s.observe(timings.queued_s + timings.prefill_s)

@@ -123,6 +123,7 @@ def _wanted(visit: Visit, said: TurnRequest) -> Wanted:
         kept = assistant.conversations.get(owner, said.conversation)
         model, preset = model or kept.model or None, preset or kept.preset_id
         entries = assistant.messages.path(owner, said.conversation, limit=2).entries
+    model = model or visit.house.assistant.presets.get(visit.owner, preset).model or None
     return Wanted(
         kind=_kind(said),
         conversation=said.conversation,

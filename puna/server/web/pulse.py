@@ -1,4 +1,4 @@
-"""How many tokens a second the whole server makes: the jobs' own counts, looked at now and then.
+"""How many tokens a second the whole server makes: its own count, looked at now and then.
 
 A desk in, a number out.  Knows no page.
 """
@@ -17,17 +17,18 @@ class Pulse:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._seen: dict[str, int] = {}
+        self._seen = desk.made()
         self._looked_at = time.monotonic()
         self._pace = 0.0
 
     def tokens_a_second(self) -> float:
-        """Tokens of requests that are under way, since the last look."""
+        """Tokens of answers, those that have ended too, since the last look."""
         now = time.monotonic()
         took_s = now - self._looked_at
         if took_s < self.LEAST_S:
             return self._pace
-        counts = {job: u.completion_tokens for job, u in self._desk.counted().items()}
-        made = sum(n - self._seen.get(job, 0) for job, n in counts.items())
-        self._seen, self._looked_at, self._pace = counts, now, made / took_s
+        made = self._desk.made()
+        # An answer whose end could not be written down is counted no more: that is no pace.
+        pace = max(0, made - self._seen) / took_s
+        self._seen, self._looked_at, self._pace = made, now, pace
         return self._pace

@@ -33,6 +33,7 @@ from puna.server.web import (
     memory,
     pay,
     plan,
+    presets,
     settings,
 )
 from puna.server.web.console import (
@@ -123,9 +124,9 @@ def _deeds() -> list[BaseRoute]:
         _deed("DELETE", file, files.delete),
         _deed("GET", f"{file}/original", files.original),
         _deed("POST", "/web/checkouts", pay.begin),
-        _deed("POST", "/web/presets", settings.create_preset),
-        _deed("PUT", preset, settings.change_preset),
-        _deed("DELETE", preset, settings.delete_preset),
+        _deed("POST", "/web/presets", presets.create_preset),
+        _deed("PUT", preset, presets.change_preset),
+        _deed("DELETE", preset, presets.delete_preset),
         _deed("PUT", "/web/memory/enabled", memory.enable),
         _deed("POST", "/web/memory", memory.remember),
         _deed("PATCH", "/web/memory/{memory}", memory.reword),

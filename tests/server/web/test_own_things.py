@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from puna.services.assistant.presets import BUILT_IN
 from tests.server.web.home import Home, at_home
+from tests.tiny import TinyLlama
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_a_preset_is_written_changed_chosen_and_deleted(home: Home, page: Page) 
     with page.expect_navigation():
         card.locator("text=Keep").click()
     poet = presets.list(home.owner)[-1]
-    assert (poet.name, poet.instructions) == ("Poet", "Answer in verse.")
+    assert (poet.name, poet.instructions, poet.tools) == ("Poet", "Answer in verse.", None)
     page.goto(home.address)
     page.click("[popovertarget=presets]")
     page.click("#presets b:text-is('Poet')")
@@ -52,6 +53,45 @@ def test_a_preset_is_written_changed_chosen_and_deleted(home: Home, page: Page) 
     with page.expect_navigation():
         page.click("#sure [data-close=yes]")
     assert "Poet" not in [preset.name for preset in presets.list(home.owner)]
+
+
+def test_a_preset_chooses_its_model_and_tools(home: Home, page: Page) -> None:
+    presets = home.house.assistant.presets
+    kept = presets.create(
+        home.owner, "Clerk", "Count.", model="gone", parameters={"seed": 7}, tools=["gone__away"]
+    )
+    for name in ("alpaca", "vicuna"):
+        TinyLlama(seed=1).write_gguf(home.house.model_store.folder / name / "tiny.gguf")
+    page.goto(home.address + "/settings")
+    page.click("summary:has-text('Clerk')")
+    card = page.locator("details", has_text="Clerk")
+    expect(card.locator("[name=model]")).to_have_value("gone")
+    expect(card.get_by_label("gone__away (not there now)")).to_be_checked()
+    card.get_by_label("gone__away (not there now)").uncheck()
+    card.get_by_label("Calculator").check()
+    card.locator("[name=temperature]").fill("0.5")
+    card.locator("[name=model]").select_option("vicuna")
+    with page.expect_navigation():
+        card.locator("text=Keep").click()
+    changed = presets.get(home.owner, kept.id)
+    assert (changed.model, changed.tools) == ("vicuna", ("calculate",))
+    assert changed.parameters == {"seed": 7, "temperature": 0.5}
+    page.click("summary:has-text('Clerk')")
+    card = page.locator("details", has_text="Clerk")
+    card.get_by_label("Every tool that there is").check()
+    expect(card.get_by_label("Calculator")).to_be_hidden()
+    with page.expect_navigation():
+        card.locator("text=Keep").click()
+    assert presets.get(home.owner, kept.id).tools is None
+    page.goto(home.address)
+    picked = page.locator("[popovertarget=models] .chosen")
+    page.click("[popovertarget=models]")
+    page.click("#models b:text-is('alpaca')")
+    expect(picked).to_have_text("alpaca")
+    page.click("[popovertarget=presets]")
+    page.click("#presets b:text-is('Clerk')")
+    expect(picked).to_have_text("vicuna")  # it came with the preset
+    presets.delete(home.owner, kept.id)
 
 
 def test_a_talk_whose_preset_is_gone_shows_and_sends_the_default(home: Home, page: Page) -> None:

@@ -14,8 +14,15 @@ for (const input of $$(".choices input")) {
     const dim = $(`[popovertarget="${label}"] .dim`);
     if (dim) dim.textContent = input.dataset.dim ?? "";
     choose(input.name, input.value || null);
+    own(input.dataset.model);
   });
   input.closest(".choices").addEventListener("click", (event) => event.detail && event.target.matches("input") && (input.closest(".choices").hidePopover(), focus()));
+}
+
+/** A preset may bring its own model along; one that is not there any more is passed over. */
+function own(model) {
+  const input = model && $$(".choices [name=model]").find((one) => one.value === model);
+  if (input && !input.checked) input.click();
 }
 
 const inTheOpen = () => document.activeElement === document.body && !$("dialog[open], :popover-open");
