@@ -32,6 +32,10 @@ class Spool:
         self._folder, self._disk, self._person_bytes = folder, disk, person_bytes
         self._held: Counter[str] = Counter()  # bytes by person
 
+    def held(self) -> int:
+        """Bytes that are on their way in, everybody's together."""
+        return sum(self._held.values())
+
     @asynccontextmanager
     async def received(self, request: Request, user_id: str, most: int) -> AsyncIterator[IO[bytes]]:
         """Write the body to a file without a name, gone with the process at the latest.
