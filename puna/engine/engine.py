@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Several
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.chat import FinishReason
 from puna.engine.batch import BatchBuilder
 from puna.engine.burst import Bursts
 from puna.engine.cache import KVCache
@@ -33,6 +32,9 @@ from puna.errors import ContextOverflowError, EngineError, NumericError, PunaErr
 from puna.kernels.batch import BLOCK_TOKENS
 from puna.kernels.burst import Runner
 from puna.kernels.sampling import NOT_FINITE
+
+if TYPE_CHECKING:
+    from puna.chat import FinishReason
 
 Hidden = NDArray[np.float32]
 

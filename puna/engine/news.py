@@ -7,14 +7,17 @@ reason for any of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.chat import FinishReason
 from puna.engine.logprobs import TokenScore
 from puna.engine.sequence import Emission, Sequence
 from puna.errors import PunaError
+
+if TYPE_CHECKING:
+    from puna.chat import FinishReason
 
 
 class News:

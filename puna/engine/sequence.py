@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.chat import FinishReason
 from puna.engine.cache import BlockTable
 from puna.engine.logprobs import TokenScore
 from puna.engine.pooling import Pool
@@ -21,6 +21,9 @@ from puna.engine.request import Request
 from puna.engine.sampler import Sampler
 from puna.errors import PunaError
 from puna.kernels.burst import first_habits
+
+if TYPE_CHECKING:
+    from puna.chat import FinishReason
 
 Order = tuple[int, int]  # request, choice
 

@@ -171,9 +171,9 @@ def sampled(file: IO[bytes], start: int, stop: int) -> str:
     process's memory.
     """
     pages = -(-(stop - start) // PAGE)
-    chosen = np.unique(np.linspace(0, max(0, pages - 1), SAMPLED_PAGES).astype(np.int64))
+    places = np.linspace(0, max(0, pages - 1), SAMPLED_PAGES).astype(np.int64)
     digest = hashlib.sha256(str(stop - start).encode())
-    for page in chosen.tolist():
+    for page in sorted(set(places.tolist())):  # np.unique imports numpy.ma, a start's 0.04 s
         begin = start + page * PAGE
         digest.update(os.pread(file.fileno(), min(PAGE, stop - begin), begin))
     return digest.hexdigest()
