@@ -78,6 +78,7 @@ class Plan:
     currency: str = "USD"
     priority: int = 0  # of those who wait, the higher is served first
     prices: Mapping[str, Price] = field(default_factory=dict)  # by model, or "*"; none: free
+    offered: bool = False  # whether a tenant may move to it without the owner
 
     def __post_init__(self) -> None:
         _check(self)
@@ -123,6 +124,7 @@ class PlanRow(Base):
     monthly_tokens: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     priority: Mapped[int] = mapped_column(Integer)
+    offered: Mapped[bool] = mapped_column(default=False)
     prices: Mapped[Any] = mapped_column(JSON)  # {model: [input, cached input, output]}
     created_at: Mapped[Any] = mapped_column(Moment)
 
@@ -139,6 +141,7 @@ class PlanRow(Base):
             self.currency,
             self.priority,
             {model: Price(*micros) for model, micros in self.prices.items()},
+            self.offered,
         )
 
 

@@ -19,7 +19,7 @@ from puna.accounts.plans import PlanRow, find_row
 from puna.accounts.rates import MeterRow
 from puna.accounts.schema import Base, Clock, Moment, new_id, utc_now
 from puna.accounts.store import Store
-from puna.errors import ConflictError, InvalidParameterError, NotFoundError
+from puna.errors import ConflictError, ForbiddenError, InvalidParameterError, NotFoundError
 
 OWNER_TENANT = "owner"  # there from the start, on the plan "owner"
 
@@ -95,6 +95,13 @@ class Tenants:
             row.plan_id = plan_id
             audit.note(session, self._clock(), actor, "tenant.plan", row.id, plan=plan_id)
         return row.tenant()
+
+    def choose_plan(self, tenant: str, plan_id: str, *, actor: str) -> Tenant:
+        """Move to a plan that is offered to everybody; ForbiddenError if it is not."""
+        with self._store.read() as session:
+            if not find_row(session.get(PlanRow, plan_id), plan_id).offered:
+                raise ForbiddenError(f"the plan {plan_id!r} is given by the owner of this server")
+        return self.set_plan(tenant, plan_id, actor=actor)
 
     def set_disabled(self, tenant: str, disabled: bool, *, actor: str = "system") -> Tenant:
         """Refuse the tenant's keys and people from now on, or take them back."""

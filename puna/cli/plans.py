@@ -36,6 +36,14 @@ Priority = Annotated[
     int | None,
     typer.Option("--priority", min=-100, max=100, metavar="N", help="The higher waits less."),
 ]
+Offered = Annotated[
+    bool | None,
+    typer.Option(
+        "--offered/--given",
+        help="Whether tenants may choose it themselves, or you give it.",
+        show_default="given",
+    ),
+]
 Prices = Annotated[
     list[str] | None,
     typer.Option(
@@ -72,6 +80,7 @@ def create(
     concurrent: Concurrent = None,
     monthly_tokens: Monthly = None,
     priority: Priority = None,
+    offered: Offered = None,
     price: Prices = None,
     currency: Annotated[
         str, typer.Option("--currency", metavar="CODE", help="Three letters.")
@@ -89,6 +98,7 @@ def create(
         concurrent=concurrent,
         monthly_tokens=monthly_tokens,
         priority=priority,
+        offered=offered,
         prices=price,
     )
     with open_store(context) as store:
@@ -108,6 +118,7 @@ def change(
     concurrent: Concurrent = None,
     monthly_tokens: Monthly = None,
     priority: Priority = None,
+    offered: Offered = None,
     price: Prices = None,
     as_json: options.Json = False,
 ) -> None:
@@ -122,6 +133,7 @@ def change(
         concurrent=concurrent,
         monthly_tokens=monthly_tokens,
         priority=priority,
+        offered=offered,
         prices=price,
     )
     with open_store(context) as store:
@@ -138,6 +150,7 @@ def _terms(
     concurrent: int | None,
     monthly_tokens: int | None,
     priority: int | None,
+    offered: bool | None,
     prices: list[str] | None,
 ) -> dict[str, Any]:
     """Return the terms that were given; 0 stands for no limit."""
@@ -154,6 +167,8 @@ def _terms(
         given["models"] = tuple(models)
     if priority is not None:
         given["priority"] = priority
+    if offered is not None:
+        given["offered"] = offered
     if prices:
         given["prices"] = dict(map(_price, prices))
     return given
@@ -184,6 +199,7 @@ def _row(plan: Plan) -> dict[str, Any]:
         "tok/min": plan.tokens_per_minute,
         "at once": plan.concurrent_requests,
         "tok/month": plan.monthly_tokens,
+        "offered": "yes" if plan.offered else "no",
         "price": [*map(_shown_price, plan.prices.items(), repeat(plan.currency))] or "free",
     }
 

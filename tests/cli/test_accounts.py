@@ -30,7 +30,8 @@ def url(home: Path) -> str:
 def test_from_a_plan_to_an_invoice(puna: Puna, url: str, home: Path) -> None:
     price = ("--price", "*=1,0.25,4")
     plan = facts(puna, "plans", "create", "pro", "--rpm", "600", *price)
-    assert plan["requests_per_minute"] == 600
+    assert (plan["requests_per_minute"], plan["offered"]) == (600, False)
+    assert facts(puna, "plans", "change", "pro", "--offered")["offered"] is True
     assert plan["prices"]["*"]["cached_input_micros"] == 250_000
     tenant = facts(puna, "tenants", "create", "acme", "--plan", "pro")
     assert facts(puna, "credits", "add", "acme", "25.00", "--note", "hello")["available"] == "25.00"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from puna.accounts import Plan
 from puna.accounts.payments import Due
 from puna.accounts.users import User
 from puna.server.web import words
 from puna.server.web.left import meters_of
+from puna.server.web.reading import Form
+from puna.server.web.refused import RefusedError
 from puna.server.web.visit import Visit
 
 SHOWN = 5  # payments
@@ -24,6 +26,14 @@ class Offer:
     price: str
     words: str
     mine: bool
+    id: str
+    offered: bool
+
+
+class Chosen(Form):
+    """The plan that is wanted from now on."""
+
+    plan: str
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,21 @@ async def plan_page(visit: Visit) -> Response:
         others=others,
         meters=meters,
         owner_email=owner_email,
+        may_choose=await visit.do(_may_choose, visit),
         payable=house.payments.provider is not None and bool(caller.plan.prices),
         currency=caller.plan.currency,
         payments=[payment(due) for due in payments],
     )
+
+
+async def choose(visit: Visit) -> Response:
+    """Move the visitor's tenant to a plan that is offered."""
+    wanted = (await visit.form(Chosen)).plan
+    if not await visit.do(_may_choose, visit):
+        raise RefusedError(403, "An administrator of your tenant chooses its plan.")
+    caller = visit.visitor.caller
+    await visit.do(visit.house.tenants.choose_plan, caller.tenant_id, wanted, actor=visit.actor)
+    return JSONResponse({})
 
 
 def payment(due: Due) -> Payment:
@@ -67,7 +88,7 @@ def payment(due: Due) -> Payment:
 
 def offer(plan: Plan, *, mine: bool) -> Offer:
     """The terms as a person reads them."""
-    return Offer(plan.title or plan.id, price(plan), terms(plan), mine)
+    return Offer(plan.title or plan.id, price(plan), terms(plan), mine, plan.id, plan.offered)
 
 
 def price(plan: Plan) -> str:
@@ -87,6 +108,17 @@ def terms(plan: Plan) -> str:
         f"a million tokens cost {price(plan)}" if plan.prices else None,
     ]
     return "; ".join(part for part in parts if part) or "Without limit."
+
+
+def _may_choose(visit: Visit) -> bool:
+    """A tenant's administrators choose for it; where it has none, whoever is in it."""
+    people = [
+        user
+        for user in visit.house.users.list()
+        if user.tenant_id == visit.visitor.tenant_id and user.disabled_at is None
+    ]
+    admins = {user.id for user in people if user.role == "admin"}
+    return visit.visitor.user_id in admins or not (admins or visit.visitor.owner)
 
 
 def _limit(n: int | None, unit: str) -> str | None:

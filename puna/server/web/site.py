@@ -123,6 +123,7 @@ def _deeds() -> list[BaseRoute]:
         _deed("POST", "/web/files", files.upload),
         _deed("DELETE", file, files.delete),
         _deed("GET", f"{file}/original", files.original),
+        _deed("PUT", "/web/plan", plan.choose),
         _deed("POST", "/web/checkouts", pay.begin),
         _deed("POST", "/web/presets", presets.create_preset),
         _deed("PUT", preset, presets.change_preset),

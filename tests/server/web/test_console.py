@@ -130,6 +130,29 @@ def test_a_plan_is_made_and_changed(house: House, client: TestClient) -> None:
     assert "0.50 USD in, 1.50 USD out" in client.get("/console/plans").text
 
 
+def test_a_plan_has_every_term_on_the_page(house: House, client: TestClient) -> None:
+    terms = {
+        "title": "Pro",
+        "models": "llama, smollm2",
+        "monthly_tokens": 5000,
+        "requests_per_minute": 60,
+        "tokens_per_minute": 9000,
+        "concurrent_requests": 4,
+        "priority": "-2",
+        "offered": "yes",
+        "input_price": 0.5,
+        "cached_price": 0.1,
+        "output_price": 1.5,
+    }
+    assert client.post("/web/console/plans", json={"id": "pro", **terms}).is_success
+    price = {"*": Price(500_000, 100_000, 1_500_000)}
+    models = ("llama", "smollm2")
+    assert house.plans.get("pro") == Plan(
+        "pro", "Pro", models, 60, 9000, 4, 5000, priority=-2, prices=price, offered=True
+    )
+    assert "its people" in client.get("/console/plans").text
+
+
 def test_keeping_a_plan_as_it_is_changes_none_of_its_prices(
     house: House, client: TestClient
 ) -> None:
@@ -143,7 +166,7 @@ def test_keeping_a_plan_as_it_is_changes_none_of_its_prices(
         kept = {field: value or None for field, value in shown.items()}
         assert client.patch(f"/web/console/plans/{name}", json=kept).is_success
         assert house.plans.get(name).prices == prices
-    dearer = {"title": "both", "input_price": 0.4, "output_price": 1}
+    dearer = {"title": "both", "input_price": 0.4, "cached_price": None, "output_price": 1}
     assert client.patch("/web/console/plans/both", json=dearer).is_success
     changed = {"*": Price(400_000, 400_000, 1_000_000), **singly}
     assert house.plans.get("both").prices == changed
@@ -255,6 +278,28 @@ def test_what_does_not_fit_is_refused_in_words(client: TestClient) -> None:
     assert (message[0], message[-1]) == ("A", ".")
     answer = client.post("/web/console/keys", json={"name": "x", "tenant": "owner", "more": 1})
     assert answer.status_code == 400
+
+
+def test_people_choose_among_the_plans_that_are_offered(house: House, client: TestClient) -> None:
+    ben, price = guest(house), {"*": Price(1_000_000, 250_000, 4_000_000)}
+    house.plans.create(Plan("pro", "Pro", prices=price, offered=True))
+    house.plans.create(Plan("gold", "Gold"))
+    page = ben.get("/plan").text
+    assert "Choose Pro" in page
+    assert "Choose Gold" not in page
+    for plan, status in (("gold", 403), ("none", 404), ("pro", 200)):
+        assert ben.put("/web/plan", json={"plan": plan}).status_code == status, plan
+    assert house.tenants.get("Guests").plan_id == "pro"
+    assert "Choose Pro" not in ben.get("/plan").text
+    assert house.audit.latest(1)[0].detail == {"plan": "pro"}
+    assert (
+        client.put("/web/plan", json={"plan": "pro"}).status_code == 403
+    )  # owners use the console
+    house.plans.change("gold", offered=True)
+    house.users.create("ada@example.org", "a long password", tenant="Guests", role="admin")
+    assert "Choose Gold" not in ben.get("/plan").text  # there is an administrator now
+    assert ben.put("/web/plan", json={"plan": "gold"}).status_code == 403
+    assert house.tenants.get("Guests").plan_id == "pro"
 
 
 def test_a_guest_sees_what_is_left_of_the_plan(house: House, client: TestClient) -> None:

@@ -21,8 +21,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_credit_is_asked_for_confirmed_and_there(browser: Browser, shop: Server) -> None:
-    Plans(shop.store).create(Plan("priced", prices={"*": Price(1_000_000, 250_000, 4_000_000)}))
-    tenant = Tenants(shop.store).create("Buyers", "priced")
+    price = {"*": Price(1_000_000, 250_000, 4_000_000)}
+    Plans(shop.store).create(Plan("pro", "Pro", prices=price, offered=True))
+    tenant = Tenants(shop.store).create("Buyers", "free")
     first = shop.links.for_owner()
     assert first is not None
     with (
@@ -31,6 +32,10 @@ def test_credit_is_asked_for_confirmed_and_there(browser: Browser, shop: Server)
     ):
         page = buyer.page
         page.goto(f"{shop.address}/plan")
+        expect(page.locator("#amount")).to_have_count(0)  # nothing to pay for yet
+        page.click("text=Choose")
+        page.click("#sure [data-close=yes]")
+        expect(page.locator("h1")).to_have_text("Pro")
         page.fill("#amount", "much")
         page.click("text=Go on to pay")
         expect(page.locator(".wrong")).to_contain_text("write it as 12.50")

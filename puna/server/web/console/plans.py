@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import astuple
+from typing import Any, Literal
 
 from starlette.responses import JSONResponse, Response
 
-from puna.accounts.plans import Plan, Price
+from puna.accounts.plans import EVERY_MODEL, Plan, Price
 from puna.server.web import words
 from puna.server.web.console.listing import Cell, Field, Form, Listing, Row
 from puna.server.web.console.page import listing_page
 from puna.server.web.reading import Form as Body
 from puna.server.web.visit import Visit
 
+LIMITS = {
+    "monthly_tokens": "Tokens a month",
+    "requests_per_minute": "Requests a minute",
+    "tokens_per_minute": "Tokens a minute",
+    "concurrent_requests": "Requests at once",
+}
+SHOWN = 2  # of the limits, in the table; the forms have all
+OFFERED = (("no", "you"), ("yes", "its people"))
+
 
 class Terms(Body):
     """The terms that the page offers; an empty number is without limit."""
 
     title: str
+    models: str = EVERY_MODEL
     monthly_tokens: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    priority: int = 0
+    offered: Literal["yes", "no"] = "no"
     input_price: float | None = None
+    cached_price: float | None = None
     output_price: float | None = None
 
 
@@ -55,19 +70,22 @@ async def change_plan(visit: Visit) -> Response:
 
 
 def _terms(form: Terms, before: Mapping[str, Price]) -> dict[str, Any]:
-    limits = ("title", "monthly_tokens", "requests_per_minute", "tokens_per_minute")
-    return {**{name: getattr(form, name) for name in limits}, "prices": _prices(form, before)}
+    return {
+        **{name: getattr(form, name) for name in ("title", *LIMITS, "priority")},
+        "models": tuple(form.models.replace(",", " ").split()) or (EVERY_MODEL,),
+        "offered": form.offered == "yes",
+        "prices": _prices(form, before),
+    }
 
 
 def _prices(form: Terms, before: Mapping[str, Price]) -> dict[str, Price]:
-    """The price of every model; what single models cost, and cached tokens, stays as it was."""
-    singly = {model: price for model, price in before.items() if model != "*"}
+    """The price of every model; what single models cost stays as it was."""
+    singly = {model: price for model, price in before.items() if model != EVERY_MODEL}
     if not form.input_price and not form.output_price:
         return singly
-    asked, answered = (round((p or 0) * words.MICRO) for p in (form.input_price, form.output_price))
-    old = before.get("*")
-    cached = old.cached_input_micros if old and old.input_micros == asked else asked
-    return {**singly, "*": Price(asked, cached, answered)}
+    cached = form.input_price if form.cached_price is None else form.cached_price
+    prices = (form.input_price, cached, form.output_price)
+    return {**singly, EVERY_MODEL: Price(*(round((p or 0) * words.MICRO) for p in prices))}
 
 
 def listing(plans: list[Plan]) -> Listing:
@@ -79,7 +97,12 @@ def listing(plans: list[Plan]) -> Listing:
         "/plans",
         "Plans",
         "What a tenant may use, how fast, how much a month, and at what price.",
-        ("Plan", "Tokens a month", "Requests a minute", "Tokens a minute", "Price of a million"),
+        (
+            "Plan",
+            *list(LIMITS.values())[:SHOWN],
+            "Price of a million",
+            "Chosen by",
+        ),
         [_row(plan) for plan in plans],
         [*(_change(plan) for plan in plans), new],
     )
@@ -98,42 +121,46 @@ def price_words(plan: Plan) -> str:
 
 def limit(n: int | None) -> str:
     """A number, or that there is none."""
-    return "without limit" if n is None else words.count(n)
+    return "no limit" if n is None else words.count(n)
 
 
 def _row(plan: Plan) -> Row:
-    limits = (plan.monthly_tokens, plan.requests_per_minute, plan.tokens_per_minute)
+    limits = (getattr(plan, name) for name in list(LIMITS)[:SHOWN])
     return Row(
         (
             Cell(plan.title or plan.id),
             *(Cell(limit(n), right=True) for n in limits),
             Cell(price_words(plan), right=True),
+            Cell("its people" if plan.offered else "you"),
         )
     )
 
 
 def _fields(plan: Plan | None) -> tuple[Field, ...]:
-    def number(name: str, label: str, value: float | None, step: str = "1") -> Field:
+    def number(
+        name: str, label: str, value: float | None, step: str = "1", none: str = "without limit"
+    ) -> Field:
         shown = "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
-        return Field(name, label, "number", (), shown, "without limit", required=False, step=step)
+        return Field(name, label, "number", (), shown, none, required=False, step=step)
 
-    price = plan.prices.get("*") if plan else None
-    asked, answered = (
-        (price.input_micros / words.MICRO, price.output_micros / words.MICRO) if price else (0, 0)
-    )
-    month, requests, tokens = (
-        (plan.monthly_tokens, plan.requests_per_minute, plan.tokens_per_minute)
-        if plan
-        else (None, None, None)
-    )
+    price = plan.prices.get(EVERY_MODEL) if plan else None
+    asked, cached, answered = (n / words.MICRO for n in astuple(price)) if price else (0, None, 0)
+    shown = plan or Plan("new")
+    limits = [number(name, label, getattr(plan, name, None)) for name, label in LIMITS.items()]
     return (
-        Field("title", "Title", value=plan.title if plan else ""),
-        number("monthly_tokens", "Tokens a month", month),
-        number("requests_per_minute", "Requests a minute", requests),
-        number("tokens_per_minute", "Tokens a minute", tokens),
+        Field("title", "Title", value=shown.title),
+        Field("models", "Models, * for all", value=" ".join(shown.models)),
+        *limits,
+        Field("priority", "Priority, the higher first", value=str(shown.priority)),
+        Field("offered", "Chosen for a tenant by", "select", OFFERED, _yes(shown.offered)),
         number("input_price", "Price of a million tokens in", asked, "any"),
+        number("cached_price", "…of these, found in the cache", cached, "any", "as the others"),
         number("output_price", "…and out", answered, "any"),
     )
+
+
+def _yes(offered: bool) -> str:
+    return "yes" if offered else "no"
 
 
 def _change(plan: Plan) -> Form:
