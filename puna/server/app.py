@@ -32,17 +32,17 @@ from puna.server import (
     metrics,
     models,
     payments,
-    responses,
     tokenize,
 )
 from puna.server.departure import ClientGoneError, nobody
 from puna.server.desk import Desk
 from puna.server.guard import Guard
 from puna.server.left import headers_of
+from puna.server.responses import routes as responses
+from puna.server.responses.under_way import UnderWay
 from puna.server.rounds import repeated
 from puna.server.services import Services
 from puna.server.settings import ServerSettings
-from puna.server.under_way import UnderWay
 from puna.server.web.house import House
 
 ROUTERS: Sequence[APIRouter] = (

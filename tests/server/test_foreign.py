@@ -15,7 +15,7 @@ from puna.server.chat_request import ChatRequest
 from puna.server.completion_request import CompletionRequest
 from puna.server.embeddings import EmbeddingsRequest
 from puna.server.fields import Body
-from puna.server.response_request import ResponseRequest
+from puna.server.responses.request import ResponseRequest
 from tests.server.serving import MODEL, Served
 
 ROUTES: dict[str, tuple[Any, type[Body], dict[str, Any]]] = {

@@ -15,10 +15,10 @@ from puna.server.chat_answer import ChatStyle
 from puna.server.failures import failure_of
 from puna.server.job import Job
 from puna.server.record import Record
-from puna.server.response_answer import Draft
-from puna.server.response_items import Object
-from puna.server.response_request import ResponseRequest
-from puna.server.under_way import ResponseCancelledError, UnderWay
+from puna.server.responses.answer import Draft
+from puna.server.responses.items import Object
+from puna.server.responses.request import ResponseRequest
+from puna.server.responses.under_way import ResponseCancelledError, UnderWay
 from puna.services.responses import Kept, Responses
 
 

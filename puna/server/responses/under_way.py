@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from puna.errors import PunaError
 from puna.server.job import Job
 from puna.server.record import Record
-from puna.server.response_items import Object
+from puna.server.responses.items import Object
 from puna.services.responses import Responses
 
 if TYPE_CHECKING:
-    from puna.server.response_turn import Turn
+    from puna.server.responses.turn import Turn
 
 # Ended ones that can still be followed, each some hundred kilobytes in memory.
 MOST_OF_TENANT = 32

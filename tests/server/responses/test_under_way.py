@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from puna.server.under_way import MOST, MOST_OF_TENANT, UnderWay
+from puna.server.responses.under_way import MOST, MOST_OF_TENANT, UnderWay
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from puna.accounts.schema import new_id
 from puna.chat import CallPiece, Delta, FinishReason, Usage
-from puna.server.response_items import Object, call_item
+from puna.server.responses.items import Object, call_item
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 _ENDS: Mapping[Status, str] = {"cancelled": "incomplete"}  # OpenAI has no event of its own

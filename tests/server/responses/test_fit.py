@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from puna.server.chat_request import ChatMessage
-from puna.server.response_fit import cuts
+from puna.server.responses.fit import cuts
 from tests.server.openai_client import client
 from tests.server.serving import Served
 

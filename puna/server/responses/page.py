@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from puna.errors import NotFoundError
-from puna.server.response_items import Object
+from puna.server.responses.items import Object
 
 
 class Page(BaseModel):

@@ -25,7 +25,7 @@ from puna.server.foreign import (
     Refused,
     unused,
 )
-from puna.server.response_items import Items, Object, chat_messages
+from puna.server.responses.items import Items, Object, chat_messages
 from puna.server.tool_choice import MOST_TOOLS, ToolName
 
 NO_ZERO = r"^[^\x00]+$"  # PostgreSQL's text holds no zero byte

@@ -25,15 +25,15 @@ from puna.server.begun import Asked, answered
 from puna.server.chat_request import ChatRequest
 from puna.server.job import Job
 from puna.server.reference import STREAM, CountedTokens, answers
-from puna.server.response_answer import Draft
-from puna.server.response_fit import fitted
-from puna.server.response_items import Object
-from puna.server.response_list import Page
-from puna.server.response_reference import DeletedResponse, ItemList, ResponseShape
-from puna.server.response_request import NO_ZERO, ResponseRequest
-from puna.server.response_turn import Turn
+from puna.server.responses.answer import Draft
+from puna.server.responses.fit import fitted
+from puna.server.responses.items import Object
+from puna.server.responses.page import Page
+from puna.server.responses.reference import DeletedResponse, ItemList, ResponseShape
+from puna.server.responses.request import NO_ZERO, ResponseRequest
+from puna.server.responses.turn import Turn
+from puna.server.responses.under_way import UnderWay
 from puna.server.stream import Events, EventStream, event
-from puna.server.under_way import UnderWay
 from puna.services.responses import Kept, Responses
 
 router = APIRouter(tags=["responses"], responses=failures.RESPONSES)
