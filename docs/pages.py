@@ -29,6 +29,7 @@ from puna.accounts import (
     Keys,
     Ledger,
     Links,
+    Payments,
     Plan,
     Plans,
     Price,
@@ -38,6 +39,7 @@ from puna.accounts import (
     Users,
 )
 from puna.accounts.backups import Backups
+from puna.accounts.local_provider import LocalProvider
 from puna.accounts.schema import utc_now
 from puna.chat import Tool, Usage
 from puna.config import DEFAULT_MODEL, Settings
@@ -143,6 +145,8 @@ class Shop:
     address: str
     session: str
     talk: str
+    guest: str  # the session of somebody of another tenant
+    payment: str  # which that tenant has begun
 
     def paths(self) -> dict[str, str]:
         """The pages by the names of their pictures."""
@@ -165,7 +169,7 @@ def opened() -> Iterator[Shop]:
         owner = Owner(ana.tenant_id, ana.id)
         session = Sessions(store).create(ana.id)
         home = stack.enter_context(at_home())
-        furnish(store, session, ana.id)
+        guest, payment = furnish(store, session, ana.id)
         Keys(store).create("terminal", user=ana.id, actor=ana.id)
         Keys(store).create("search in talks", user=ana.id, actor=rosa.id)
         talk = converse(Assistant(store), owner)
@@ -173,8 +177,10 @@ def opened() -> Iterator[Shop]:
         Backups(store, home / "backups").make(actor=ana.id)
         model_store = ModelStore(home)
         models = stack.enter_context(Models(model_store, ModelSettings()))
-        app = create_app(Services.of(store, models), ServerSettings(), LateSite(store, model_store))
-        yield Shop(stack.enter_context(served(app)), session, talk)
+        services = Services.of(store, models, provider=LocalProvider())
+        site = LateSite(store, model_store, payments=services.payments)
+        app = create_app(services, ServerSettings(), site)
+        yield Shop(stack.enter_context(served(app)), session, talk, guest, payment)
 
 
 @contextmanager
@@ -206,10 +212,14 @@ def lend_tools(assistant: Assistant) -> None:
     assistant.servers.allow("herd", asyncio.run(offered())[:2])
 
 
-def furnish(store: Store, session: str, actor: str) -> None:
-    """Plans, tenants, people and keys; and a month of requests."""
-    price = Price(200_000, 50_000, 800_000)
+def furnish(store: Store, session: str, actor: str) -> tuple[str, str]:
+    """Plans, tenants, people and keys; and a month of requests.
+
+    Returns a guest's session, and a payment that was begun.
+    """
+    price, dearer = Price(200_000, 50_000, 800_000), Price(150_000, 40_000, 600_000)
     Plans(store).create(Plan("team", "Team", monthly_tokens=20_000_000, prices={"*": price}))
+    Plans(store).create(Plan("works", "Works", prices={"*": dearer}, priority=5, offered=True))
     bakery = Tenants(store).create("Bakery", "team", actor=actor)
     links = Links(store, Users(store))
     token = links.invite(bakery.id, actor=actor)
@@ -218,8 +228,18 @@ def furnish(store: Store, session: str, actor: str) -> None:
     for name in ("till", "price list"):
         Keys(store).create(name, bakery.id, actor=actor)
     Ledger(store).credit(bakery.id, 25_000_000, note="transfer of November", actor=actor)
-    buy(store, Sessions(store).verify(Sessions(store).create(luis.id)).caller, 1)
+    guest = Sessions(store).create(luis.id)
+    buy(store, Sessions(store).verify(guest).caller, 1)
     buy(store, Sessions(store).verify(session).caller, 30)
+    return guest, pay(store, bakery.id, actor)
+
+
+def pay(store: Store, tenant_id: str, actor: str) -> str:
+    """Buy credit twice, of which one has come; returns the other."""
+    payments = Payments(store, Ledger(store), LocalProvider())
+    begun = [payments.checkout(tenant_id, n * 1_000_000, "").id for n in (20, 25)]
+    payments.confirm(begun[0], actor=actor)
+    return begun[1]
 
 
 def buy(store: Store, caller: Caller, days: int) -> None:
@@ -254,8 +274,10 @@ def converse(assistant: Assistant, owner: Owner) -> str:
     return talk.id
 
 
-def look(browser: Browser, shop: Shop, size: tuple[int, int], scheme: Scheme) -> Page:
-    """A page of a browser that is signed in."""
+def look(
+    browser: Browser, shop: Shop, size: tuple[int, int], scheme: Scheme, session: str = ""
+) -> Page:
+    """A page of a browser that is signed in, as the owner or whose session it is."""
     width, height = size
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -263,7 +285,8 @@ def look(browser: Browser, shop: Shop, size: tuple[int, int], scheme: Scheme) ->
         has_touch=size == PHONE,
         is_mobile=size == PHONE,
     )
-    context.add_cookies([{"name": "puna_session", "value": shop.session, "url": shop.address}])
+    token = session or shop.session
+    context.add_cookies([{"name": "puna_session", "value": token, "url": shop.address}])
     return context.new_page()
 
 
@@ -289,6 +312,21 @@ def welcome(browser: Browser, shop: Shop) -> None:
     page = browser.new_page(viewport={"width": DESK[0], "height": DESK[1]})
     page.goto(f"{shop.address}/welcome#a-link")
     page.screenshot(path=IMAGES / "welcome.png")
+
+
+def draw_guests(browser: Browser, shop: Shop) -> None:
+    """What a customer sees of plan and payment."""
+    for size, scheme, ending in (
+        (DESK, LIGHT, ""),
+        (DESK, DARK, "-night"),
+        (PHONE, LIGHT, "-phone"),
+    ):
+        page = look(browser, shop, size, scheme, shop.guest)
+        for name, path in (("guest-plan", "/plan"), ("guest-pay", f"/pay/{shop.payment}")):
+            page.goto(shop.address + path)
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=IMAGES / f"{name}{ending}.png")
+        page.context.close()
 
 
 def talkers(browser: Browser, shop: Shop) -> list[Page]:
@@ -333,6 +371,7 @@ def main() -> None:
         draw(look(browser, shop, DESK, DARK), shop, BY_NIGHT, "-night")
         draw(look(browser, shop, PHONE, LIGHT), shop, ON_PHONE, "-phone")
         draw(look(browser, shop, PHONE, DARK), shop, BOTH, "-phone-night")
+        draw_guests(browser, shop)
         draw_console(browser, shop)
 
 

@@ -88,6 +88,21 @@ def test_credits_are_added_shown_and_invoiced(house: House, client: TestClient) 
     assert client.get(f"/console/invoice?tenant=none&month={month}").status_code == 404
 
 
+def test_one_page_adds_credits_once(house: House, client: TestClient) -> None:
+    def reference() -> str:
+        found = re.search(r'name="reference" value="(\w+)"', client.get("/console/credits").text)
+        assert found
+        return found[1]
+
+    given = {"tenant": "owner", "amount": "5", "reference": reference()}
+    for _ in range(3):  # the answer was lost on its way, so the button was pressed again
+        assert client.post("/web/console/credits", json=given).is_success
+    assert house.ledger.balance("owner").credited_micros == 5_000_000
+    again = {**given, "reference": reference()}
+    assert client.post("/web/console/credits", json=again).is_success
+    assert house.ledger.balance("owner").credited_micros == 10_000_000
+
+
 def test_a_long_history_is_read_page_by_page(house: House, client: TestClient) -> None:
     for n in range(1, 53):
         house.ledger.credit("owner", n, note=f"credit no. {n}.")

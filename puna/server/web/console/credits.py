@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from starlette.responses import JSONResponse, Response
 
-from puna.accounts import Tenant
+from puna.accounts import Tenant, new_id
 from puna.accounts.balance import Balance
 from puna.accounts.history import Entry
 from puna.accounts.invoice import as_html
@@ -32,6 +32,7 @@ class Credit(Body):
     tenant: str
     amount: str
     note: str = ""
+    reference: str | None = None  # counts once, however often it is sent
 
 
 async def credits_page(visit: Visit) -> Response:
@@ -64,7 +65,12 @@ async def add_credits(visit: Visit) -> Response:
     new = await visit.form(Credit)
     micros = parse_amount(new.amount)
     await visit.do(
-        visit.house.ledger.credit, new.tenant, micros, note=new.note.strip(), actor=visit.actor
+        visit.house.ledger.credit,
+        new.tenant,
+        micros,
+        note=new.note.strip(),
+        reference=new.reference,
+        actor=visit.actor,
     )
     return JSONResponse({})
 
@@ -95,6 +101,7 @@ def listing(held: Sequence[tuple[Tenant, Balance]]) -> Listing:
             Field("note", "Note, shown on the invoice", required=False),
         ),
         "Add",
+        hidden={"reference": new_id("console")},  # a second sending of this very page is none
     )
     return Listing(
         "/credits",

@@ -62,7 +62,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Form:
-    """Fields and a button; `secret` where the answer holds something that is shown once."""
+    """Fields and a button; `secret` where the answer holds something that is shown once.
+
+    `hidden` travels with the fields.
+    """
 
     heading: str
     url: str
@@ -71,6 +74,7 @@ class Form:
     method: Literal["POST", "PATCH", "PUT"] = "POST"
     secret: str = ""
     example: Example | None = None
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
