@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
+import pytest
 from sqlalchemy import func, select
 
 from puna.accounts import Keys, Store
@@ -17,6 +18,7 @@ from puna.chat import Usage
 from tests.accounts.writer import CONTEXT, check_promises, prepare, write_until_killed
 from tests.server.callers import Listener, Repeater
 from tests.server.process import Puna, keep_model
+from tests.soak.forked import ForkedPuna
 
 READY_S = 5.0  # from the start of the process to an answer, on a machine that is not busy
 STREAMS, REPEATERS = 16, 4  # in the soak
@@ -33,6 +35,15 @@ def test_a_kill_leaves_nothing_reserved_and_nothing_unsettled(
     assert ready_s < 3 * READY_S  # beside other tests
 
 
+@pytest.mark.timeout(400)  # on a busy machine
+def test_nine_more_kills_on_each_database_lose_nothing(
+    folder: Path, slow_path: Path, url: str
+) -> None:
+    """With the one before, twenty in all; `make soak` has two hundred under more streams."""
+    Store.open(url).close()
+    check_kills(folder, slow_path, url, 9, streams=4, repeaters=2, within_s=0.5, kind=ForkedPuna)
+
+
 def check_kills(
     home: Path,
     model: Path,
@@ -42,6 +53,7 @@ def check_kills(
     streams: int = STREAMS,
     repeaters: int = REPEATERS,
     seed: int = 20261124,
+    within_s: float = 2.0,
     kind: type[Puna] = Puna,
 ) -> list[float]:
     """Kill the server and a writer beside it so often; returns what each start took in seconds."""
@@ -55,7 +67,7 @@ def check_kills(
         for run in range(kills):
             since = latest_entry(store)
             callers = {key.key.id: _caller(puna, key, run, keys[:repeaters]) for key in keys}
-            kill(puna, list(callers.values()), (url, promised, run), random.uniform(0, 2))
+            kill(puna, list(callers.values()), (url, promised, run), random.uniform(0, within_s))
             puna = kind(home, "slow", url)
             ready_s.append(puna.wait_ready())
             check_charges(store, puna, callers, since)
