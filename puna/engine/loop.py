@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -127,7 +127,9 @@ class EngineLoop:
         self._orders: dict[int, _Order] = {}
         self._gate = Lock()  # no request slips in behind the last one that is answered
         self._open = True
-        self.spoke_at = time.monotonic()  # when the engine last had any news
+        self.spoke_at = (
+            time.monotonic()
+        )  # when the engine last computed something; see `_note_life`
         self._thread = Thread(target=self._run, name="puna-engine", daemon=True)
         self._thread.start()
 
@@ -218,8 +220,8 @@ class EngineLoop:
             failure.__cause__ = error
             return self._engine.fail(failure)
 
-    def _deliver(self, emissions: Iterable[Emission]) -> None:
-        self.spoke_at = time.monotonic()
+    def _deliver(self, emissions: Sequence[Emission]) -> None:
+        self._note_life(emissions)
         for emission in emissions:
             order = self._orders[emission.request_id]
             if emission.finish_reason is not None:
@@ -228,6 +230,13 @@ class EngineLoop:
                 del self._orders[emission.request_id]
             if not order.put(emission):
                 self._engine.cancel(emission.request_id)
+
+    def _note_life(self, emissions: Sequence[Emission]) -> None:
+        """Remember when the engine last computed something; after a failure it has yet to."""
+        if any(emission.error is not None for emission in emissions):
+            self.spoke_at = float("-inf")
+        elif any(emission.finish_reason != "cancelled" for emission in emissions):
+            self.spoke_at = time.monotonic()
 
     def _fail_everything(self, error: EngineError) -> None:
         """Tell every request, also those still in the inbox, that nothing more will come."""

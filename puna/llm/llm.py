@@ -154,7 +154,7 @@ class LLM:
 
     @property
     def spoke_at(self) -> float:
-        """When the engine last had news of any request, by time.monotonic()."""
+        """When the engine last computed something, by time.monotonic(); never, after a failure."""
         return self._loop.spoke_at
 
     @property

@@ -57,7 +57,9 @@ async def answered(
     """
 
     async def begin_and_answer(claim: str | None = None) -> Response:
-        return await whole(await asked.begin(claim))
+        response = await whole(await asked.begin(claim))
+        asked.request.state.left = None  # settled: more is left than while it was reserved
+        return response
 
     streamed = events if stream else None
     once = await Once.of(asked.request, asked.caller)

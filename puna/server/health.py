@@ -1,7 +1,7 @@
 """GET /health: whether the server can answer, proven by a decode step.
 
-An engine that has said something within the last second is alive; a silent
-one is asked for one token.  Needs no key, so it says no more than that.
+An engine that has computed something within the last second is alive; one that is
+silent, or has just failed, is asked for one token.  Needs no key, so it says no more than that.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Pulse:
             async with self._desk.models.lease_async(name, 0) as llm:
                 self._desk.known[name] = llm
                 if time.monotonic() - llm.spoke_at > settings.fresh_s:
-                    await asyncio.wait_for(_one_token(llm), settings.probe_s)
+                    await asyncio.wait_for(self._one_token(llm), settings.probe_s)
         except ModelUnavailableError:
             return LOADING
         except TimeoutError:
@@ -78,16 +78,15 @@ class Pulse:
             return "the engine has failed"
         return None
 
-
-async def _one_token(llm: LLM) -> None:
-    """Have the engine say one token."""
-    token = llm.tokenizer.bos_id or 0
-    prepared = await worked(
-        lambda: llm.language.prepare_completion([token], max_tokens=1, ignore_eos=True)
-    )
-    talk = Talk(llm, prepared)
-    try:
-        async for _ in talk:
-            pass
-    finally:
-        await talk.close()
+    async def _one_token(self, llm: LLM) -> None:
+        """Have the engine say one token."""
+        token = llm.tokenizer.bos_id or 0
+        prepared = await worked(
+            lambda: llm.language.prepare_completion([token], max_tokens=1, ignore_eos=True)
+        )
+        talk = Talk(llm, prepared)
+        try:
+            async for _ in talk:
+                pass
+        finally:
+            self._desk.do(talk.close())  # a stuck engine's last words are long in coming

@@ -11,7 +11,9 @@ from puna.accounts.rates import Allowance
 
 
 def headers_of(standing: Standing) -> dict[str, str]:
-    """Return the headers; a limit that does not exist has none."""
+    """Return the headers; a limit that does not exist has none, nor has the balance of who pays
+    for nothing.
+    """
     rates = standing.rates
     headers = {
         **_rate("requests", rates.requests),
@@ -31,5 +33,15 @@ def _rate(what: str, allowance: Allowance) -> dict[str, str]:
     return {
         f"x-ratelimit-limit-{what}": str(allowance.limit),
         f"x-ratelimit-remaining-{what}": str(allowance.remaining),
-        f"x-ratelimit-reset-{what}": f"{allowance.reset_s:.3f}s",
+        f"x-ratelimit-reset-{what}": duration(allowance.reset_s),
     }
+
+
+def duration(seconds: float) -> str:
+    """Write a time as OpenAI does, and Go before it: `120ms`, `1.5s`, `6m0s`, `24h0m0s`."""
+    ms = round(seconds * 1e3)
+    if ms < 1000:
+        return f"{ms}ms" if ms else "0s"
+    minutes, ms = divmod(ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{ms / 1e3:g}s"

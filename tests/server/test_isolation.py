@@ -5,99 +5,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
-from puna.accounts import Keys, Links, Tenants, Users
+from puna.accounts import Keys
 from puna.server.app import ROUTERS
 from puna.server.web.site import routes
-from puna.services.assistant.assistant import Assistant
-from puna.services.assistant.owner import Owner
 from tests.server.conftest import DATABASES, url_for
+from tests.server.person import CANARY, Person
 from tests.server.serving import MODEL, Served, served
 
-CANARY = "xqzcanary7319"
 CLOSED = {401, 403, 404, 405}
 SENT: dict[str, dict[str, object]] = {  # a body that the route takes, by the end of its path
     "/web/conversations/{conversation}": {"title": "taken"},
     "/web/conversations/{conversation}/branch": {"message": "{message}"},
     "/web/presets/{preset}": {"name": "taken", "instructions": "taken"},
     "/web/memory/{memory}": {"text": "taken"},
+    "/api/v1/conversations/{conversation}": {"title": "taken"},
+    "/api/v1/conversations/{conversation}/branch": {"message": "{message}"},
 }
-HARMLESS = {"/web/turns/{turn}"}  # its DELETE says 204 to everybody, and ends one's own alone
-
-
-@dataclass
-class Person:
-    """Somebody of a tenant of their own, in a browser and with a key."""
-
-    server: Served
-    name: str
-    role: str = "member"
-    ids: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        store = self.server.services.store
-        tenant = Tenants(store).create(f"tenant of {self.name}", "paid")
-        self.server.services.ledger.credit(tenant.id, 10**9)
-        users = Users(store)
-        self.web = httpx2.Client(base_url=self.server.url, headers={"X-Puna": "page"}, timeout=30)
-        who = {"name": self.name, "email": f"{self.name}@example.org", "password": "long enough 1"}
-        token = Links(store, users).invite(tenant.id, self.role)  # type: ignore[arg-type]
-        assert self.web.post("/web/welcome", json={**who, "token": token}).status_code == 200
-        user = next(u for u in users.list() if u.email == who["email"])
-        self.owner = Owner(tenant.id, user.id)
-        self.key = Keys(store).create(f"key of {self.name}", tenant.id)
-        headers = self.server.headers(self.key.secret)
-        self.keyed = httpx2.Client(base_url=self.server.url, headers=headers, timeout=30)
-        self.ids |= {"tenant": tenant.id, "user": user.id, "key": self.key.key.id}
-
-    def api(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        return self.keyed.request(method, path, **more)
-
-    def leave(self) -> None:
-        self.web.close()
-        self.keyed.close()
-
-    def page(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        return self.web.request(method, path, **more)
-
-    def settle_in(self, secret: str) -> None:
-        """Have one of everything, with the secret in it."""
-        assistant = Assistant(self.server.services.store)
-        chat = assistant.conversations.create(self.owner, title=f"about {secret}")
-        said = assistant.messages.say(self.owner, chat.id, None, f"I said {secret}")
-        answer = assistant.messages.open_answer(self.owner, chat.id, said.id, model=MODEL)
-        assistant.messages.finish(self.owner, answer.id, "complete", f"Yes, {secret}")
-        preset = assistant.presets.create(self.owner, f"like {secret}", f"say {secret}")
-        fact = assistant.memory.add(self.owner, f"likes {secret}")
-        file = assistant.files.add(self.owner, f"{secret}.txt", f"It holds {secret}.".encode())
-        body = {"model": MODEL, "input": f"about {secret}", "max_output_tokens": 2}
-        response = self.api("POST", "/v1/responses", json=body).json()
-        items = self.api("GET", f"/v1/responses/{response['id']}/input_items").json()
-        self.ids |= {
-            "conversation": chat.id,
-            "message": answer.id,
-            "preset": preset.id,
-            "memory": fact.id,
-            "file": file.id,
-            "response": response["id"],
-            "item": items["first_id"],
-        }
-
-    def belongings(self) -> list[Any]:
-        """Everything, as its owner sees it."""
-        export = self.web.get("/web/export.json").json()
-        original = self.web.get(f"/web/files/{self.ids['file']}/original")
-        pages = [self.web.get(page).text for page in ("/memory", "/settings")]
-        response = self.api("GET", f"/v1/responses/{self.ids['response']}").json()
-        return [export, original.content, *[CANARY in page for page in pages], response]
+HARMLESS = {
+    "/web/turns/{turn}",
+    "/api/v1/turns/*",
+}  # its DELETE says 204 to everybody, and ends one's own alone
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -242,6 +176,16 @@ ELSEWHERE: list[tuple[str, str, dict[str, object]]] = [
 ]
 
 
+def own_things() -> Iterator[tuple[str, str, dict[str, object]]]:
+    """Every address of the assistant's API that names a thing which lasts."""
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            path = route.path
+            if path.startswith("/api/v1") and "{" in path and "{turn}" not in path:
+                yield from ((method, path, SENT.get(path, {})) for method in route.methods or ())
+
+
 def places() -> Iterator[tuple[str, str, dict[str, object]]]:
     """Every place of every route that takes an id."""
     api = [route for router in ROUTERS for route in router.routes]
@@ -255,19 +199,50 @@ def places() -> Iterator[tuple[str, str, dict[str, object]]]:
     yield from ELSEWHERE
 
 
+def test_a_persons_key_opens_their_own_things_and_nobody_elses(ann: Person) -> None:
+    """That each of these addresses does answer somebody: to another's id it then says 404."""
+    dee, before, opened = Person(ann.server, "dee" + ann.owner.tenant_id[-4:]), ann.belongings(), 0
+    dee.settle_in("nothing")
+    more = {"kind": "json", "fact": dee.ids["memory"]}
+    own, theirs = {**dee.ids, **more}, {**ann.ids, **more, "fact": ann.ids["memory"]}
+    for method, path, body in sorted(
+        own_things(), key=lambda probe: (probe[0] == "DELETE", probe[1])
+    ):
+        closed = dee.person(method, filled(path, theirs), json=filled(body, own) or None)
+        assert closed.status_code == 404, (method, path, closed.text)
+        assert CANARY not in closed.text + str(closed.headers)
+        answer = dee.person(method, filled(path, own), json=filled(body, own) or None)
+        assert answer.is_success, (method, path, answer.text)
+        opened += 1
+    assert opened == 8
+    dee.leave()
+    assert ann.belongings() == before
+
+
+def ways(path: str, admin: Person, member: Person) -> list[Any]:
+    """Who may ask there at all, each by what opens such addresses: a stranger proves nothing."""
+    if path.startswith("/v1"):
+        return [admin.api]
+    if path.startswith("/api/v1"):
+        return [admin.person, member.person]
+    return [admin.page, member.page]
+
+
 def test_no_id_in_any_place_reads_or_changes_anothers(ann: Person, bob: Person) -> None:
     """Also an id of another kind, by an admin, a member and a key: over a thousand probes."""
     before, probes, rude = ann.belongings(), 0, []
     member = Person(ann.server, "cem" + bob.owner.tenant_id[-4:])
     own = {**bob.ids, "plan": "paid", "format": "json", "model": MODEL, "server": "s", "turn": "t"}
+    own |= {"kind": "json"}
     for method, path, body in places():
         for name, value in ann.ids.items():
-            ways = [bob.api] if path.startswith("/v1") else [bob.page, member.page]
-            for way in ways:
+            for way in ways(path, bob, member):
                 sent = filled(json.loads(json.dumps(body).replace("*", value)), own)
                 answer = way(method, filled(path, own).replace("*", value), json=sent or None)
                 probes += 1
                 assert CANARY not in answer.text + str(answer.headers), (path, name)
+                if path.startswith("/api/v1") and path not in HARMLESS:
+                    assert answer.status_code in (400, 404), (method, path, name, answer.text)
                 rude += [(method, path, name)] if answer.status_code >= 500 else []
     assert rude == []
     assert probes > 1000
