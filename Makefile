@@ -66,7 +66,8 @@ conformance: .venv/tools build/lm-eval/installed ## EleutherAI's harness measure
 	@$(BIN)/puna pull smollm2 >&2
 	@$(PY) -m tests.conformance.run
 
-test-postgres: .venv/tools ## the tests of accounts on Debian's PostgreSQL, which must be there
+test-postgres: .venv/tools ## the tests of accounts on Debian's PostgreSQL, installed first where it is lacking
+	@.ci/postgres
 	@REQUIRE_POSTGRES=1 $(PY) -m pytest tests/accounts -k postgresql
 
 soak-accounts: .venv/tools ## 200 kills, 200 races, 10,000 histories, failing disks, on each database; `database=postgresql figure=kills`
