@@ -21,6 +21,12 @@ HEAD = """# The HTTP API
 Written by `make docs` from the server's OpenAPI description. Every route but `/health` needs
 `Authorization: Bearer puna_sk_…`. Errors are `{"error": {"message", "type", "param", "code"}}`.
 
+Every answer to a valid key says what is left: `x-ratelimit-limit-…`, `-remaining-…` and `-reset-…`
+for `requests` and `tokens` as OpenAI has them, and for `monthly-tokens` and `concurrent-requests`;
+a limit that the plan does not have has none. `x-puna-balance` (`12.340000 USD`) is there where the
+plan has prices. An answer in one piece tells what is left after it was charged; a stream, which
+tells it before its first word, with what is reserved for it taken off.
+
 `/v1` is OpenAI's API. `/api/v1` is the assistant: a person's conversations, files, presets and
 memory, as the page and `puna chat` have them. It wants a key of that person's:
 `puna keys create NAME --user ADDRESS`.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from puna.engine.pooling import Pooling
 from puna.errors import InvalidParameterError
 
-MAX_CHOICES = 8
+MAX_CHOICES = 128  # as OpenAI has it; a step computes as many as it would of others
 MAX_LOGPROBS = 20
 MAX_STOP_STRINGS = 16
 MAX_STOP_CHARACTERS = 256

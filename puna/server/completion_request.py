@@ -15,6 +15,8 @@ from puna.server.fields import MOST_TOKENS, ModelName, Sampling, TokenId
 from puna.server.foreign import Refused
 
 MOST_PROMPTS = 256
+MOST_CHOICES = 2048  # of all prompts together
+MOST_RANKED = 20  # as OpenAI has it
 TOKENS_UNLESS_SAID = 16  # OpenAI's own
 
 Prompt = str | list[int]
@@ -34,7 +36,7 @@ class CompletionRequest(Sampling):
     max_tokens: Annotated[int, Field(ge=0, le=MOST_TOKENS)] | None = None
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     echo: bool | None = None
-    best_of: Annotated[int, Field(ge=1, le=8)] | None = None
+    best_of: Annotated[int, Field(ge=1, le=MOST_RANKED)] | None = None
     suffix: Annotated[None, Refused("Llama continues a text, it does not fill gaps")] = None
 
     @model_validator(mode="after")
@@ -43,6 +45,10 @@ class CompletionRequest(Sampling):
             raise ValueError("best_of is less than n")
         if self.stream and self.made > (self.n or 1):
             raise ValueError("best_of cannot be streamed")
+        if len(self.prompts) * self.made > MOST_CHOICES:
+            raise ValueError(
+                f"n or best_of for so many prompts makes more than {MOST_CHOICES} choices"
+            )
         if self.max_tokens == 0 and not self.echo:
             raise ValueError("max_tokens is 0, which asks for nothing without echo")
         return self

@@ -15,9 +15,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
 )
 
+from puna.engine.request import MAX_CHOICES
 from puna.server.foreign import KEYED, unused
 
 MOST_TOKENS = 2**31 - 1
@@ -67,6 +69,16 @@ class StreamOptions(Body):
     include_obfuscation: Annotated[object, unused("nothing is obfuscated")] = None
 
 
+def _of_a_stream(value: StreamOptions | None, info: ValidationInfo) -> StreamOptions | None:
+    """Refuse them for an answer in one piece, which would not have what they ask for."""
+    if value is not None and not info.data.get("stream"):
+        raise ValueError("is only allowed where stream is true")
+    return value
+
+
+OfAStream = Annotated[StreamOptions | None, AfterValidator(_of_a_stream)]  # after `stream`
+
+
 class Sampling(Body):
     """How tokens are chosen; what is absent or null is as the model itself has it."""
 
@@ -76,13 +88,13 @@ class Sampling(Body):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: StopText | Annotated[list[StopText], Field(max_length=MOST_STOPS)] | None = None
-    n: Annotated[int, Field(ge=1, le=8)] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     logit_bias: (
         Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=300)] | None
     ) = None
     user: Annotated[str | None, KEYED] = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: OfAStream = None
     # Puna's own, as llama.cpp and vLLM call them
     top_k: Annotated[int, Field(ge=0, le=MOST_TOKENS)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None

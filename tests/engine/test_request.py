@@ -63,7 +63,7 @@ def test_what_is_no_number_or_far_too_large_is_refused_by_name(name: str, value:
         ("prompt_logprobs", 10**6),
         ("n", 0),
         ("repetition_limit", 7),
-        ("n", 9),
+        ("n", 129),
         ("ignore_eos", 1),
         ("ignore_eos", None),
         ("logit_bias", None),

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from puna.errors import InvalidParameterError
 from puna.server.chat_request import MOST_MESSAGES, ChatRequest
-from puna.server.fields import MOST_TOKENS, Body, ModelName, PlainObject, StreamOptions
+from puna.server.fields import MOST_TOKENS, Body, ModelName, OfAStream, PlainObject
 from puna.server.foreign import (
     CACHED,
     KEYED,
@@ -122,7 +122,7 @@ class ResponseRequest(Body):
     background: bool | None = None
     include: list[Includable] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: OfAStream = None
     user: Annotated[str | None, KEYED] = None
     conversation: Annotated[None, Refused("send previous_response_id instead")] = None
     prompt: Annotated[None, Refused("none is kept here; send its text as instructions")] = None
