@@ -182,6 +182,9 @@ class Models:
             raise self._late(slot) from None
 
     def _late(self, slot: _Slot) -> ModelUnavailableError:
+        with self._changed:
+            if slot.loading.running() and not self._has_room(slot):
+                return self._crowded(slot)
         what = "is still being loaded" if slot.loading.running() else "waits for others to load"
         return ModelUnavailableError(f"the model {slot.card.name!r} {what}; try again", RETRY_S)
 
@@ -259,12 +262,14 @@ class Models:
     def _wait_for_change(self, slot: _Slot, deadline: float) -> None:
         left_s = deadline - time.monotonic()
         if not self._open or not slot.leases or left_s <= 0 or not self._changed.wait(left_s):
-            busy = ", ".join(other.card.name for other in self._by_use() if other.loaded)
-            raise ModelUnavailableError(
-                f"there is no memory for the model {slot.card.name!r} while {busy} answer; "
-                "try again",
-                RETRY_S,
-            )
+            raise self._crowded(slot)
+
+    def _crowded(self, slot: _Slot) -> ModelUnavailableError:
+        busy = ", ".join(other.card.name for other in self._by_use() if other.loaded)
+        return ModelUnavailableError(
+            f"there is no memory for the model {slot.card.name!r} while {busy} answer; try again",
+            RETRY_S,
+        )
 
     def _by_use(self) -> list[_Slot]:
         return sorted(self._slots.values(), key=lambda slot: slot.used)
