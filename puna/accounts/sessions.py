@@ -126,6 +126,6 @@ class Sessions:
 
 def signed_in(user: User, plan: PlanRow) -> SignedIn:
     """Return a person with what their role and their tenant's plan let them ask."""
-    scopes = USUAL_SCOPES if user.role == "member" else SCOPES
+    scopes = SCOPES if user.role == "owner" else USUAL_SCOPES
     caller = Caller(user.tenant_id, None, user.id, scopes, plan.terms(), user.tenant_id)
     return SignedIn(user, caller)

@@ -95,7 +95,7 @@ def as_csv(rows: Sequence[Used]) -> str:
     writer.writerow(HEADINGS.split(","))
     for row in rows:
         counts = (row.requests, row.prompt_tokens, row.cached_tokens, row.completion_tokens)
-        names = map(_harmless, (row.day, row.tenant, row.key, row.model))
+        names = map(harmless, (row.day, row.tenant, row.key, row.model))
         writer.writerow([*names, *counts, amount(row.cost_micros).replace(",", ""), row.currency])
     return text.getvalue()
 
@@ -125,6 +125,6 @@ def _number(day: date) -> int:
     return day.year * 10_000 + day.month * 100 + day.day
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """A spreadsheet runs text that begins like a formula; an apostrophe makes it text again."""
     return f"'{text}" if text.startswith(FORMULA_BEGINNINGS) else text

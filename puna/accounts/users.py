@@ -28,7 +28,7 @@ from puna.errors import (
     RateLimitError,
 )
 
-Role = Literal["owner", "admin", "member"]  # all tenants; one tenant's keys and people; use only
+Role = Literal["owner", "admin", "member"]  # all; the tenant's plan; use only
 ROLES: tuple[Role, ...] = get_args(Role)
 LEAST_PASSWORD, MOST_PASSWORD = 10, 1000  # characters
 FREE_ATTEMPTS = 10

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from puna.cli.ask import ask
+from puna.cli.audit import audit
 from puna.cli.backup import backup, restore
 from puna.cli.bench import bench
 from puna.cli.chat import chat
@@ -24,6 +25,7 @@ from puna.cli.pull import pull
 from puna.cli.serve import serve
 from puna.cli.tenants import tenants
 from puna.cli.tokenize import tokenize
+from puna.cli.tools import tools
 from puna.cli.usage import invoice, usage
 from puna.cli.users import users
 from puna.config import Settings
@@ -67,6 +69,7 @@ _add(tokenize, "puna tokenize 'Hello, world'")
 _add(perplexity, "puna perplexity book.txt")
 _add(usage, "puna usage --tenant acme --since 2026-11-01 --csv")
 _add(invoice, "puna invoice acme 2026-11 --output invoice.html")
+_add(audit, "puna audit --limit 20")
 _add(backup, "puna backup accounts.jsonl.gz")
 _add(restore, "puna restore accounts.jsonl.gz")
 _add(version, "puna version")
@@ -76,6 +79,9 @@ app.add_typer(users, name="users", epilog="Example: puna users invite --tenant a
 app.add_typer(keys, name="keys", epilog="Example: puna keys create laptop --tenant acme")
 app.add_typer(plans, name="plans", epilog="Example: puna plans create pro --rpm 600")
 app.add_typer(credits_, name="credits", epilog="Example: puna credits add acme 25.00")
+app.add_typer(
+    tools, name="tools", epilog="Example: puna tools add notes --command 'python notes.py'"
+)
 
 
 def main() -> None:

@@ -29,7 +29,9 @@ Address = Annotated[str, typer.Argument(metavar="USER", help="An e-mail address,
 RoleOption = Annotated[
     str,
     typer.Option(
-        "--role", metavar="ROLE", help="owner (everything), admin (one tenant) or member."
+        "--role",
+        metavar="ROLE",
+        help="owner (everything), admin (chooses and pays the tenant's plan) or member.",
     ),
 ]
 

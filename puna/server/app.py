@@ -32,6 +32,7 @@ from puna.server import (
     metrics,
     models,
     payments,
+    spending,
     tokenize,
 )
 from puna.server.departure import ClientGoneError, nobody
@@ -52,6 +53,7 @@ ROUTERS: Sequence[APIRouter] = (
     responses.router,
     models.router,
     tokenize.router,
+    spending.router,
     payments.router,
     health.router,
     metrics.router,

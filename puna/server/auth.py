@@ -47,4 +47,5 @@ def needs(scope: str) -> Callable[..., Awaitable[Caller]]:
 
 ChatCaller = Annotated[Caller, Depends(needs("chat"))]
 EmbeddingsCaller = Annotated[Caller, Depends(needs("embeddings"))]
+UsageCaller = Annotated[Caller, Depends(needs("usage"))]
 AdminCaller = Annotated[Caller, Depends(needs("admin"))]

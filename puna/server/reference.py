@@ -50,6 +50,27 @@ class CompletionDetails(Shape):
     rejected_prediction_tokens: int
 
 
+class Spending(Shape):
+    """What was asked and charged; money in millionths of the currency."""
+
+    day: str = ""
+    key: str = ""
+    model: str = ""
+    requests: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost_micros: int
+    currency: str
+
+
+class SpendingList(Shape):
+    """A row for each group that was asked for."""
+
+    object: Literal["list"]
+    data: list[Spending]
+
+
 class UsageShape(Shape):
     """What a request took."""
 

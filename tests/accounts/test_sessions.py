@@ -6,8 +6,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
-from puna.accounts import Sessions, Store, User, Users
+from puna.accounts import USUAL_SCOPES, Sessions, Store, User, Users
 from puna.accounts.sessions import SessionRow
+from puna.accounts.users import Role
 from puna.errors import AuthenticationError
 from tests.accounts.world import ManualClock
 
@@ -38,6 +39,15 @@ def test_a_token_stands_for_its_person(sessions: Sessions, ada: User) -> None:
     assert signed_in.caller.user_id == ada.id
     assert "admin" in signed_in.caller.scopes
     assert signed_in.caller.plan.id == "owner"
+
+
+@pytest.mark.parametrize("role", ["admin", "member"])
+def test_what_concerns_all_tenants_is_the_owners_alone(
+    sessions: Sessions, store: Store, clock: ManualClock, hasher: PasswordHasher, role: Role
+) -> None:
+    """A tenant's administrator chooses its plan; the server's metrics are not theirs."""
+    ben = Users(store, clock, hasher).create("ben@example.org", "correct horse", role=role)
+    assert sessions.verify(sessions.create(ben.id)).caller.scopes == USUAL_SCOPES
 
 
 def test_twelve_idle_hours_end_it(sessions: Sessions, ada: User, clock: ManualClock) -> None:

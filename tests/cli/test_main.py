@@ -27,6 +27,7 @@ COMMANDS = [
     ("serve",),
     ("usage",),
     ("invoice",),
+    ("audit",),
     ("backup",),
     ("restore",),
 ]

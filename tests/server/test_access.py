@@ -40,7 +40,8 @@ def test_a_route_is_closed_to_whoever_has_no_right_to_it(
     revoked = keys.create("revoked")
     keys.revoke(revoked.key.id)
     expired = keys.create("expired", expires_at=utc_now() - timedelta(seconds=1))
-    other_scope = keys.create("other scope", scopes=frozenset({"usage"}))
+    lacking = {"chat"} if path == "/v1/usage" else {"usage"}
+    other_scope = keys.create("other scope", scopes=frozenset(lacking))
     strangers: list[dict[str, str]] = [
         {},
         {"Authorization": "Bearer nonsense"},
