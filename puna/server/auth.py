@@ -8,10 +8,11 @@ refused at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from puna.accounts import Caller
@@ -33,16 +34,36 @@ def needs(scope: str) -> Callable[..., Awaitable[Caller]]:
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     ) -> Caller:
-        if given is None:
-            raise AuthenticationError(NO_KEY)
-        found: Caller = await asyncio.to_thread(
-            request.app.state.services.keys.verify, given.credentials
-        )
-        request.state.caller = found
+        found = await _caller(request, given)
         found.check_scope(scope)
         return found
 
     return caller
+
+
+class Keyed(APIRoute):
+    """A route that asks for the key before it reads the body: a stranger's is not even parsed."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        answer = super().get_route_handler()
+
+        async def keyed(request: Request) -> Response:
+            await _caller(request, await bearer(request))
+            return await answer(request)
+
+        return keyed
+
+
+async def _caller(request: Request, given: HTTPAuthorizationCredentials | None) -> Caller:
+    """Find out who asks, once a request."""
+    if given is None:
+        raise AuthenticationError(NO_KEY)
+    found: Caller | None = getattr(request.state, "caller", None)
+    if found is None:
+        verify = request.app.state.services.keys.verify
+        found = request.state.caller = await asyncio.to_thread(verify, given.credentials)
+    return found
 
 
 ChatCaller = Annotated[Caller, Depends(needs("chat"))]

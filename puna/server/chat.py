@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from puna.llm.asynchronous import worked
 from puna.server import failures
-from puna.server.auth import ChatCaller
+from puna.server.auth import ChatCaller, Keyed
 from puna.server.begun import Asked, answered
 from puna.server.chat_answer import ChatChunks, ChatStyle, whole
 from puna.server.chat_request import ChatRequest, Dialog
@@ -22,7 +22,7 @@ from puna.server.job import Job
 from puna.server.reference import STREAM, ChatCompletion, CountedTokens, answers
 from puna.server.stream import DONE, Events, event
 
-router = APIRouter(tags=["chat"], responses=failures.RESPONSES)
+router = APIRouter(tags=["chat"], responses=failures.RESPONSES, route_class=Keyed)
 
 
 @router.post("/v1/chat/completions", responses=answers(ChatCompletion, STREAM))

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from puna.chat import Delta, Usage
 from puna.server import failures
-from puna.server.auth import ChatCaller
+from puna.server.auth import ChatCaller, Keyed
 from puna.server.begun import Asked, answered
 from puna.server.completion_answer import CompletionStyle, LogprobsObject
 from puna.server.completion_request import CompletionRequest
@@ -25,7 +25,7 @@ from puna.server.reference import STREAM, TextCompletion, answers
 from puna.server.stream import DONE, Events, event
 from puna.server.usage import timings_object, usage_object
 
-router = APIRouter(tags=["completions"], responses=failures.RESPONSES)
+router = APIRouter(tags=["completions"], responses=failures.RESPONSES, route_class=Keyed)
 
 
 @router.post("/v1/completions", responses=answers(TextCompletion, STREAM))

@@ -19,7 +19,7 @@ from puna.llm.asynchronous import worked
 from puna.llm.embedding import Embedding
 from puna.llm.prepared import Prepared
 from puna.server import failures
-from puna.server.auth import EmbeddingsCaller
+from puna.server.auth import EmbeddingsCaller, Keyed
 from puna.server.begun import Asked, answered
 from puna.server.fields import Body, ModelName, TokenId
 from puna.server.foreign import KEYED
@@ -32,7 +32,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Ids = Annotated[list[TokenId], Field(min_length=1)]
 Several = Field(min_length=1, max_length=MOST_TEXTS)
 
-router = APIRouter(tags=["embeddings"], responses=failures.RESPONSES)
+router = APIRouter(tags=["embeddings"], responses=failures.RESPONSES, route_class=Keyed)
 
 
 class EmbeddingsRequest(Body):

@@ -15,11 +15,11 @@ from puna.errors import InvalidParameterError
 from puna.llm import LLM
 from puna.llm.asynchronous import worked
 from puna.server import failures
-from puna.server.auth import ChatCaller
+from puna.server.auth import ChatCaller, Keyed
 from puna.server.fields import Body, ModelName, TokenId
 from puna.server.reference import Text, TokenizerInfo, TokenList, answers
 
-router = APIRouter(tags=["tokens"], responses=failures.RESPONSES)
+router = APIRouter(tags=["tokens"], responses=failures.RESPONSES, route_class=Keyed)
 
 
 class TokenizeRequest(Body):

@@ -59,6 +59,17 @@ def test_a_route_is_closed_to_whoever_has_no_right_to_it(
     assert ask(either, method, path, either.headers(other_scope.secret)) == 403
 
 
+@pytest.mark.parametrize(
+    "path", [path for method, path in ROUTES if method == "POST" and path.startswith("/v1/")]
+)
+def test_a_strangers_body_is_not_even_parsed(server: Served, path: str) -> None:
+    """Whatever it is: without a key nothing is said of it."""
+    json_ = {"Content-Type": "application/json"}
+    for headers in (json_, {**json_, "Authorization": "Bearer nonsense"}):
+        answer = httpx2.post(f"{server.url}{path}", content=b'{"model": ', headers=headers)
+        assert answer.status_code == 401
+
+
 def chat(server: Served, key: str, text: str) -> Any:
     body = {"model": MODEL, "messages": [{"role": "user", "content": text}], "max_tokens": 2}
     url = f"{server.url}/v1/chat/completions"

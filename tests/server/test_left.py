@@ -121,6 +121,10 @@ def test_an_answer_and_a_refused_body_have_them(customer: Customer, path: str) -
     refused = customer.post(path, {"model": 7})
     assert refused.status_code == 400
     check(refused.headers)
+    json_ = {"Content-Type": "application/json"}
+    broken = customer.http.post(path, content=b'{"model": ', headers=json_)
+    assert broken.status_code == 400
+    check(broken.headers)
     nowhere = customer.post(path, {**(BILLED | FREE)[path], "model": "nobody-has-this"})
     assert nowhere.status_code == 404
     check(nowhere.headers)

@@ -20,7 +20,7 @@ from puna.llm import LLM
 from puna.llm.asynchronous import worked
 from puna.llm.prepared import Prepared
 from puna.server import failures
-from puna.server.auth import ChatCaller
+from puna.server.auth import ChatCaller, Keyed
 from puna.server.begun import Asked, answered
 from puna.server.chat_request import ChatRequest
 from puna.server.job import Job
@@ -36,7 +36,7 @@ from puna.server.responses.under_way import UnderWay
 from puna.server.stream import Events, EventStream, event
 from puna.services.responses import Kept, Responses
 
-router = APIRouter(tags=["responses"], responses=failures.RESPONSES)
+router = APIRouter(tags=["responses"], responses=failures.RESPONSES, route_class=Keyed)
 
 Id = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_ZERO)]
 LOOKS, LOOK_AGAIN_S = 50, 0.1  # for another process to end what it makes
