@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from puna.server import ServerSettings
+from tests.server.by_hand import chat_head
 from tests.server.serving import MODEL, Served, served
 
 SEND_S = 0.5
@@ -121,7 +122,7 @@ def test_the_end_waits_for_nobody_who_neither_reads_nor_sends(
         with connected(server) as deaf, connected(server) as upload, connected(server) as header:
             post(deaf, server, "/v1/chat/completions", **WORDY, stream=True)
             deaf.recv(10)
-            upload.sendall(UPLOAD)
+            upload.sendall(chat_head(server.key, 10_000) + b"{")
             header.sendall(UPLOAD[:60])
             time.sleep(0.1)
             began = time.monotonic()
