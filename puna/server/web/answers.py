@@ -102,8 +102,9 @@ async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[
 
 async def _answer(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[Event, None]:
     house, name = visit.house, wanted.model or visit.house.default_model
-    # Before a model is loaded, and others go for it, for somebody who has nothing left.
-    await visit.do(house.ledger.check, visit.visitor.caller, name)
+    visit.visitor.caller.plan.check_model(name)
+    if name not in house.desk.known:  # it may have to be loaded, and others to go for it
+        await visit.do(house.ledger.check, visit.visitor.caller, name)
     async with AsyncExitStack() as leased:
         leasing = asyncio.ensure_future(
             leased.enter_async_context(house.desk.models.lease_async(name))
