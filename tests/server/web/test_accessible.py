@@ -135,6 +135,19 @@ def open_editor(page: Page) -> None:
     page.wait_for_selector(".editing textarea")
 
 
+def open_toast(page: Page) -> None:
+    page.set_input_files(
+        "input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": b"x"}
+    )
+    page.wait_for_selector(".toast")
+
+
+SHOWN = """([which, heading]) => {
+    const dialog = document.querySelector(which);
+    dialog.querySelector("h2").textContent = heading;
+    dialog.showModal();
+}"""
+
 # The next Tab goes on from where the focus was last: at a button before everything, which is gone.
 FROM_THE_TOP = """() => {
     const first = document.createElement("button");
@@ -151,10 +164,13 @@ OPENED: dict[str, Callable[[Page], None]] = {
     "presets": lambda page: page.click("[popovertarget=presets]"),
     "keys": lambda page: page.evaluate("document.querySelector('#keys').showModal()"),
     "editing": open_editor,
+    "a passage": lambda page: page.evaluate(SHOWN, ["#passage", "notes.md"]),
+    "what cannot be undone": lambda page: page.evaluate(SHOWN, ["#sure", "Delete this file?"]),
+    "a toast": open_toast,
 }
 
 
-@pytest.mark.parametrize("path", ["/", "talk", "/settings", "/memory", "/console/keys"])
+@pytest.mark.parametrize("path", ["talk", *PAGES])
 def test_the_tab_key_goes_through_everything_in_reading_order_and_is_seen(
     browser: Browser, home: Home, talk: str, path: str
 ) -> None:

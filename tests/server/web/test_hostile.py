@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route, expect
 from playwright.sync_api import Error as BrowserError
 from sqlalchemy import select
 from starlette.routing import Route as Address
@@ -103,6 +103,7 @@ def opened(page: Page, address: str, folder: Path) -> None:
         kind = "html" if "html" in kept.headers["content-type"] else "txt"
         (folder / f"kept.{kind}").write_bytes(kept.body())
         page.goto((folder / f"kept.{kind}").as_uri())
+    expect(page.locator(".message:empty")).to_have_count(0)  # they are drawn one after the other
     page.wait_for_timeout(60)
 
 
@@ -128,6 +129,21 @@ def test_no_foreign_text_runs_or_calls_home_on_any_page(
         assert watch.executions == 0
         assert [url for url in watch.foreign(home.address) if not url.startswith("file:")] == []
         assert [said for said in watch.complaints if "404" not in said] == []
+
+
+@pytest.mark.parametrize("payload", ["<img src=x onerror=hit()>", "<script>hit()</script>"])
+def test_what_runs_or_calls_home_is_noticed(
+    browser: Browser, hostile: tuple[Home, list[str]], payload: str
+) -> None:
+    """What the other tests rely on: the same texts on a page that lets them."""
+    home = hostile[0]
+    with browser.new_context(bypass_csp=True) as context:
+        watch = Watch(context.new_page())
+        watch.page.goto(f"{home.address}/login")
+        watch.page.set_content(f"{payload}<img src=http://evil.invalid/x>")
+        watch.page.wait_for_timeout(300)
+        assert watch.executions == 1
+        assert watch.foreign(home.address) == ["http://evil.invalid/x"]
 
 
 def told(payloads: list[str]) -> str:

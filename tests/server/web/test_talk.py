@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from puna.chat import Usage
 from puna.services.assistant.assistant import Assistant
 from puna.services.assistant.citations import Sources, resolve
 from puna.services.assistant.owner import Owner
+from tests.server.web.browser import Watch
 from tests.server.web.house import GUEST, OWNER
 from tests.server.web.talking import (
     COUNTING,
@@ -189,14 +191,22 @@ def spend_the_rest(server: Server, email: str) -> None:
 
 
 def test_three_others_do_not_stand_in_the_way(browser: Browser, page: Page, server: Server) -> None:
-    """Three more answers run on the server while this page asks."""
+    """Three people of other tenants are given long answers while this page asks."""
     new_chat(page, server)
-    with browser.new_context(storage_state=page.context.storage_state()) as context:
-        others = [context.new_page() for _ in range(3)]
+    with ExitStack() as stack:
+        others = [stack.enter_context(invited(browser, server)).page for _ in range(3)]
         for other in others:
-            other.goto(server.address)
             ask(other, COUNTING)
-        assert ask(page, "Say hello in one word.") < 10.0
+        page.bring_to_front()
+        assert ask(page, "Say hello in one word.") < 5.0  # 0.4 on a machine that is not busy
         assert answered(page)
         for other in others:
             stop(other)
+
+
+def invited(browser: Browser, server: Server) -> AbstractContextManager[Watch]:
+    """Somebody of a tenant of their own, in a browser of their own."""
+    once = secrets.token_hex(4)
+    tenant = Tenants(server.store).create(f"others-{once}", "owner")
+    who = {**GUEST, "email": f"{once}@example.org"}
+    return server.visited(browser, server.links.invite(tenant.id), who)

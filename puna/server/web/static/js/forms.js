@@ -13,7 +13,7 @@ function value(field) {
 }
 
 function body(form) {
-  const fields = [...form.elements].filter((field) => field.name && !(field.type === "radio" && !field.checked));
+  const fields = [...form.elements].filter((field) => field.name && !field.disabled && !(field.type === "radio" && !field.checked));
   const many = fields.filter((field) => field.dataset.many !== undefined);
   const single = fields.filter((field) => field.dataset.many === undefined);
   const lists = {};
