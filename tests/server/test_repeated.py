@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,7 +119,7 @@ def test_a_client_that_went_away_gets_its_answer_by_asking_again(
     twice: Served, stream: bool
 ) -> None:
     before = len(twice.charged())
-    key = f"gone {stream}"
+    key = f"gone {secrets.token_hex(4)}"  # tried again, it is another request
     more: dict[str, Any] = {"max_tokens": 200, "ignore_eos": True, "stream": stream}
     asyncio.run(_hang_up(twice, key, more))
     again = send(twice, key, **more)
