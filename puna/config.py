@@ -21,6 +21,7 @@ Paying = Literal["off", "local", "stripe"]
 DEFAULT_MODEL = "smollm2"
 MOST_THREADS = 1024
 INSTRUCTION_SETS = ("scalar", "avx2", "avx512bw", "avx512", "neon", "neondot")
+STRIPE = ("PUNA_STRIPE_KEY", "PUNA_STRIPE_WEBHOOK_SECRET")
 NAMES = (
     "PUNA_HOME",
     "PUNA_MODEL",
@@ -34,12 +35,8 @@ NAMES = (
     "PUNA_SERVER",
     "PUNA_API_KEY",
     "PUNA_PAYMENTS",
-    "PUNA_STRIPE_KEY",
-    "PUNA_STRIPE_WEBHOOK_SECRET",
+    *STRIPE,
 )
-
-
-STRIPE = ("PUNA_STRIPE_KEY", "PUNA_STRIPE_WEBHOOK_SECRET")
 
 
 def _bound(otherwise: int, most: int) -> int:

@@ -90,6 +90,18 @@ class CheckoutRow(Base):
     created_at: Mapped[datetime] = mapped_column(Moment)
     paid_at: Mapped[datetime | None] = mapped_column(Moment)
 
+    def due(self) -> Due:
+        """Return it as plain data."""
+        return Due(
+            self.id,
+            self.tenant_id,
+            self.provider,
+            self.amount_micros,
+            self.currency,
+            self.created_at,
+            self.paid_at,
+        )
+
 
 class Payments:
     """Checkouts and their credits."""
@@ -137,7 +149,7 @@ class Payments:
             row = session.get(CheckoutRow, checkout_id)
             if row is None:
                 raise NotFoundError(f"there is no payment {checkout_id!r}")
-            return _due(row)
+            return row.due()
 
     def latest(self, tenant_id: str | None = None, *, limit: int = 50) -> list[Due]:
         """Return the newest checkouts first, of one tenant or of all."""
@@ -146,7 +158,7 @@ class Payments:
             query = query.where(CheckoutRow.tenant_id == tenant_id)
         order = query.order_by(CheckoutRow.created_at.desc(), CheckoutRow.id.desc())
         with self._store.read() as session:
-            return [_due(row) for row in session.scalars(order.limit(limit))]
+            return [row.due() for row in session.scalars(order.limit(limit))]
 
     def receive(self, body: bytes, headers: Mapping[str, str], *, actor: str | None = None) -> bool:
         """Take a provider's message; True if credits came of it, False if it was known before."""
@@ -221,15 +233,3 @@ class Payments:
                 "or adds credit"
             )
         return self._provider
-
-
-def _due(row: CheckoutRow) -> Due:
-    return Due(
-        row.id,
-        row.tenant_id,
-        row.provider,
-        row.amount_micros,
-        row.currency,
-        row.created_at,
-        row.paid_at,
-    )

@@ -98,10 +98,10 @@ class Tenants:
 
     def choose_plan(self, tenant: str, plan_id: str, *, actor: str) -> Tenant:
         """Move to a plan that is offered to everybody; ForbiddenError if it is not."""
-        with self._store.read() as session:
+        with self._store.write() as session:
             if not find_row(session.get(PlanRow, plan_id), plan_id).offered:
                 raise ForbiddenError(f"the plan {plan_id!r} is given by the owner of this server")
-        return self.set_plan(tenant, plan_id, actor=actor)
+            return self.set_plan(tenant, plan_id, actor=actor)
 
     def set_disabled(self, tenant: str, disabled: bool, *, actor: str = "system") -> Tenant:
         """Refuse the tenant's keys and people from now on, or take them back."""

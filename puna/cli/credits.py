@@ -17,6 +17,16 @@ from puna.config import Settings
 if TYPE_CHECKING:
     from puna.accounts import Payments, Store
 
+Page = Annotated[
+    str | None,
+    typer.Option(
+        "--page",
+        metavar="URL",
+        help="Where people find this server.",
+        show_default="the server that runs here",
+    ),
+]
+
 credits_ = typer.Typer(help="Show and add prepaid credits.", invoke_without_command=True)
 
 
@@ -62,17 +72,6 @@ def add(
     with open_store(context) as store:
         balance = Ledger(store).credit(tenant, micros, note=note, reference=reference, actor=ACTOR)
     show_facts(_facts(balance), as_json)
-
-
-Page = Annotated[
-    str | None,
-    typer.Option(
-        "--page",
-        metavar="URL",
-        help="Where people find this server.",
-        show_default="the server that runs here",
-    ),
-]
 
 
 @credits_.command(epilog="Example: puna credits checkout acme 25.00")

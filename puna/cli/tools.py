@@ -156,7 +156,7 @@ def _words(command: str) -> list[str]:
 def _facts(server: ToolServer) -> dict[str, Any]:
     return {
         "server": server.name,
-        "reached": shlex.join(server.command) if server.command else server.url,
+        "reached": server.reached,
         "state": "on" if server.enabled else "off",
         "allowed": sorted(server.allowed),
     }

@@ -127,9 +127,7 @@ class EngineLoop:
         self._orders: dict[int, _Order] = {}
         self._gate = Lock()  # no request slips in behind the last one that is answered
         self._open = True
-        self.spoke_at = (
-            time.monotonic()
-        )  # when the engine last computed something; see `_note_life`
+        self.spoke_at = time.monotonic()  # when the engine last computed something
         self._thread = Thread(target=self._run, name="puna-engine", daemon=True)
         self._thread.start()
 

@@ -78,9 +78,7 @@ class Desk:
         place = AsyncExitStack()
         place.callback(self.gate.leave, caller.tenant_id)
         try:
-            if model not in self.known:  # it may have to be loaded, and others to go for it
-                await asyncio.to_thread(self.ledger.check, caller, model)
-            caller.plan.check_model(model)
+            await self.check(caller, model)
             llm = self.known[model] = await place.enter_async_context(
                 self.models.lease_async(model)
             )
@@ -95,6 +93,16 @@ class Desk:
         except BaseException:
             self.do(place.aclose())
             raise
+
+    async def check(self, caller: Caller, model: str) -> None:
+        """Raise what stands in a caller's way before a model is asked for; counts nothing.
+
+        Where it may have to be loaded, and others to go for it, the ledger is asked as well.
+        """
+        if model in self.known:
+            caller.plan.check_model(model)
+        else:
+            await asyncio.to_thread(self.ledger.check, caller, model)
 
     async def settle(self, admission: Admission, usage: Usage, outcome: Outcome) -> None:
         """Charge what the engine counted; tries again for as long as the database refuses.

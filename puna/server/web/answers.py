@@ -102,9 +102,7 @@ async def happenings(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[
 
 async def _answer(visit: Visit, wanted: Begin, turn: Turn) -> AsyncGenerator[Event, None]:
     house, name = visit.house, wanted.model or visit.house.default_model
-    visit.visitor.caller.plan.check_model(name)
-    if name not in house.desk.known:  # it may have to be loaded, and others to go for it
-        await visit.do(house.ledger.check, visit.visitor.caller, name)
+    await house.desk.check(visit.visitor.caller, name)
     async with AsyncExitStack() as leased:
         leasing = asyncio.ensure_future(
             leased.enter_async_context(house.desk.models.lease_async(name))

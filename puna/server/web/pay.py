@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from puna.accounts import Due
 from puna.accounts.money import parse_amount
 from puna.errors import PaymentError
-from puna.server.web.plan import owner_of, payment
+from puna.server.web.plan import owners_address, payment
 from puna.server.web.reading import Form
 from puna.server.web.refused import RefusedError
 from puna.server.web.visit import Visit
@@ -37,7 +37,7 @@ async def pay_page(visit: Visit) -> Response:
     if due.tenant_id != visit.visitor.tenant_id and not visit.visitor.owner:
         raise RefusedError(404, "There is no such payment.")
     due = await _asked_after(visit, due)
-    owner = await visit.do(owner_of, visit)
+    people = await visit.do(visit.house.users.list)
     return await visit.page(
         "pay.html",
         here="plan",
@@ -45,7 +45,7 @@ async def pay_page(visit: Visit) -> Response:
         paid=due.paid_at is not None,
         by_hand=due.provider == "local",
         provider=due.provider.capitalize(),
-        owner_email=owner.email if owner else None,
+        owner_email=owners_address(people),
     )
 
 

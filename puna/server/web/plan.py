@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
@@ -14,6 +15,7 @@ from puna.server.web.left import meters_of
 from puna.server.web.reading import Form
 from puna.server.web.refused import RefusedError
 from puna.server.web.visit import Visit
+from puna.server.web.visitor import Visitor
 
 SHOWN = 5  # payments
 
@@ -50,20 +52,19 @@ async def plan_page(visit: Visit) -> Response:
     house, caller = visit.house, visit.visitor.caller
     standing = await visit.do(house.ledger.standing, caller)
     plans = await visit.do(house.plans.list)
-    owner = await visit.do(owner_of, visit)
+    people = await visit.do(house.users.list)
     payments = await visit.do(house.payments.latest, caller.tenant_id, limit=SHOWN)
     mine = offer(caller.plan, mine=True)
     others = [offer(plan, mine=plan.id == caller.plan.id) for plan in plans if plan.id != "owner"]
     meters = meters_of(standing)
-    owner_email = owner.email if owner else None
     return await visit.page(
         "plan.html",
         here="plan",
         mine=mine,
         others=others,
         meters=meters,
-        owner_email=owner_email,
-        may_choose=await visit.do(_may_choose, visit),
+        owner_email=owners_address(people),
+        may_choose=_may_choose(people, visit.visitor),
         payable=house.payments.provider is not None and bool(caller.plan.prices),
         currency=caller.plan.currency,
         payments=[payment(due) for due in payments],
@@ -73,7 +74,8 @@ async def plan_page(visit: Visit) -> Response:
 async def choose(visit: Visit) -> Response:
     """Move the visitor's tenant to a plan that is offered."""
     wanted = (await visit.form(Chosen)).plan
-    if not await visit.do(_may_choose, visit):
+    people = await visit.do(visit.house.users.list)
+    if not _may_choose(people, visit.visitor):
         raise RefusedError(403, "An administrator of your tenant chooses its plan.")
     caller = visit.visitor.caller
     await visit.do(visit.house.tenants.choose_plan, caller.tenant_id, wanted, actor=visit.actor)
@@ -110,21 +112,20 @@ def terms(plan: Plan) -> str:
     return "; ".join(part for part in parts if part) or "Without limit."
 
 
-def _may_choose(visit: Visit) -> bool:
+def _may_choose(people: Sequence[User], visitor: Visitor) -> bool:
     """A tenant's administrators choose for it; where it has none, whoever is in it."""
-    people = [
-        user
-        for user in visit.house.users.list()
-        if user.tenant_id == visit.visitor.tenant_id and user.disabled_at is None
-    ]
-    admins = {user.id for user in people if user.role == "admin"}
-    return visit.visitor.user_id in admins or not (admins or visit.visitor.owner)
+    admins = {
+        user.id
+        for user in people
+        if user.tenant_id == visitor.tenant_id and user.role == "admin" and not user.disabled_at
+    }
+    return visitor.user_id in admins or not (admins or visitor.owner)
 
 
 def _limit(n: int | None, unit: str) -> str | None:
     return None if n is None else f"{words.count(n)} {unit}"
 
 
-def owner_of(visit: Visit) -> User | None:
+def owners_address(people: Sequence[User]) -> str | None:
     """Whom to turn to."""
-    return next((user for user in visit.house.users.list() if user.role == "owner"), None)
+    return next((user.email for user in people if user.role == "owner"), None)

@@ -131,7 +131,7 @@ def _row(plan: Plan) -> Row:
             Cell(plan.title or plan.id),
             *(Cell(limit(n), right=True) for n in limits),
             Cell(price_words(plan), right=True),
-            Cell("its people" if plan.offered else "you"),
+            Cell(dict(OFFERED)[_yes(plan.offered)]),
         )
     )
 

@@ -135,10 +135,11 @@ def words_of(command: str) -> list[str]:
 
 def server_view(server: ToolServer, offer: Offer) -> ServerView:
     """Draw a server up with what it offers now."""
-    reached = shlex.join(server.command) if server.command else server.url
     tag, state = _state(server, offer)
     tools = [tool_view(server, tool) for tool in offer.tools]
-    return ServerView(server.name, reached, server.enabled, offer.starting, tag, state, tools)
+    return ServerView(
+        server.name, server.reached, server.enabled, offer.starting, tag, state, tools
+    )
 
 
 def tool_view(server: ToolServer, tool: Definition) -> ToolView:

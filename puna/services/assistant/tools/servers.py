@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,11 @@ class ToolServer:
     token_file: str = ""
     allowed: Mapping[str, str] = ()  # type: ignore[assignment]
     enabled: bool = True
+
+    @property
+    def reached(self) -> str:
+        """How it is reached: its command as one types it, or its address."""
+        return shlex.join(self.command) if self.command else self.url
 
     def allows(self, definition: Definition) -> bool:
         """Say whether the owner allowed the tool as it describes itself now."""
